@@ -1,0 +1,52 @@
+# One-word commands. Each installs what it needs, from hash-locked lists; nothing is fetched at run time.
+
+# Debian's own Python is built with optimisations that others lack, so it comes first; any from 3.11 on will do.
+CANDIDATES := /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for python in $(CANDIDATES); do $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable
+
+.PHONY: run test check journeys drills bench prices lock
+
+run: .venv/run ## install what is missing, then serve
+	$(BIN)/haze-proxy serve
+
+test: .venv/test ## everything that takes minutes, not hours
+	$(BIN)/pytest --ignore=tests/journeys --ignore=tests/drills tests
+
+check: .venv/test ## style, types, layers
+	$(BIN)/ruff check haze_proxy tests
+	$(BIN)/ruff format --check haze_proxy tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+journeys: .venv/run ## real SDKs and command lines on 127.0.0.1
+	tests/journeys/run
+
+drills: .venv/test ## kills and races
+	$(BIN)/pytest --timeout 600 tests/drills
+
+bench: .venv/test ## what Haze costs beside a bare relay; prints a table
+	$(BIN)/python -m tests.bench
+
+prices: .venv/test ## write haze_proxy/money/prices.json anew; its diff is the review
+	$(BIN)/python tests/tools/make_prices.py
+
+lock: .venv/test ## choose newer libraries
+	$(COMPILE) --upgrade --output-file requirements.txt setup.cfg
+	$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file tests/requirements.txt setup.cfg
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Haze needs Python 3.11 or newer with its venv module (Debian: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python requirements.txt setup.cfg
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/test: .venv/run tests/requirements.txt
+	$(PIP) install --require-hashes -r tests/requirements.txt
+	@touch $@

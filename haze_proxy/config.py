@@ -1,0 +1,226 @@
+"""config.toml -> frozen values: every default, every check, every message.
+
+Values are what the owner wrote; secrets named as `env:NAME` are looked up by whoever needs them (`secret`), so that a
+configuration can be shown without showing a credential.
+"""
+
+import ipaddress
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+Kind = Literal["openai", "openrouter", "anthropic", "gemini", "openai-compatible", "echo"]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+# Prices are kept as whole nano-dollars per million tokens; a finer price could not be charged exactly.
+PRICE_DECIMALS_MAX = 9
+USD_MAX = 1_000_000
+
+
+class ConfigError(Exception):
+    """What is wrong with config.toml, in one line that names the file and the path of the value."""
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of config.toml: unknown keys are errors."""
+
+
+class Server(Struct, frozen=True):
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = "http://127.0.0.1:8080"
+    trusted_proxies: tuple[str, ...] = ()
+    max_body_mib: Positive = 32
+
+
+class Store(Struct, frozen=True):
+    path: str = "data/haze.db"
+    durability: Literal["full", "normal"] = "full"
+
+
+class Accounts(Struct, frozen=True):
+    registration: Literal["open", "closed"] = "open"
+    signup_credit: Decimal = Decimal(0)
+
+
+class Limits(Struct, frozen=True):
+    """What a new key gets."""
+
+    requests_per_minute: Positive = 120
+    tokens_per_minute: Positive = 2_000_000
+    concurrent_requests: Positive = 32
+
+
+class Billing(Struct, frozen=True):
+    output_slice_tokens: Positive = 2048
+
+
+class Channel(Struct, frozen=True):
+    """One configured upstream; `models` are ids or globs, `aliases` map a public id (or glob) to the upstream's id."""
+
+    name: Name
+    kind: Kind
+    api_key: str = ""
+    base_url: str = ""
+    models: tuple[Name, ...] = ()
+    aliases: dict[Name, Name] = {}
+    priority: int = 0
+    weight: Annotated[float, msgspec.Meta(gt=0)] = 1
+    active: bool = True
+    first_byte_timeout_s: Seconds = 300
+    silence_timeout_s: Seconds = 300
+    headers: dict[str, str] = {}
+    stateful: bool = False
+
+
+class Tier(Struct, frozen=True):
+    """Prices that hold once a request's whole input is longer than `above` tokens (USD per million tokens)."""
+
+    above: Positive
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write_5m: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+
+
+class Model(Struct, frozen=True):
+    """One row of the catalogue. Prices: USD per million tokens (`request`: USD each), exact decimals."""
+
+    id: Name
+    name: str = ""
+    provider: str = ""
+    notes: str = ""
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write_5m: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    request: Decimal | None = None
+    tiers: tuple[Tier, ...] = ()
+    context_tokens: Positive | None = None
+    max_output_tokens: Positive | None = None
+    free: bool = False
+    price: Literal["", "upstream"] = ""
+    markup: Decimal = Decimal(1)
+
+
+class Config(Struct, frozen=True):
+    server: Server = Server()
+    store: Store = Store()
+    accounts: Accounts = Accounts()
+    limits: Limits = Limits()
+    billing: Billing = Billing()
+    channels: tuple[Channel, ...] = ()
+    models: tuple[Model, ...] = ()
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file. The store's path comes out absolute, taken from the file's own folder.
+
+    Raises ConfigError with one line naming the file and the path of the value that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        config = parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    store = msgspec.structs.replace(config.store, path=str((path.parent / config.store.path).resolve()))
+    return msgspec.structs.replace(config, store=store)
+
+
+def parse(text: str) -> Config:
+    """Text of a configuration -> its values. Raises ConfigError naming the path of the value that is wrong."""
+    try:
+        # Python's own TOML reader, because it lets decimals stay decimals: a price must never pass through a float.
+        config = msgspec.convert(tomllib.loads(text, parse_float=Decimal), Config)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(str(error)) from error
+    for complaint in _complaints(config):
+        raise ConfigError(complaint)
+    return config
+
+
+def secret(value: str, environ: Mapping[str, str]) -> str:
+    """The value itself, or for `env:NAME` what that variable holds; "" when it is unset."""
+    return environ.get(value[4:], "").strip() if value.startswith("env:") else value
+
+
+def _complaints(config: Config) -> Iterator[str]:
+    yield from _server_complaints(config.server)
+    if not _exact(config.accounts.signup_credit) or config.accounts.signup_credit < 0:
+        yield "Expected USD with at most 9 decimals, not negative - at `$.accounts.signup_credit`"
+    for number, channel in enumerate(config.channels):
+        for key, complaint in _channel_complaints(channel):
+            yield f"{complaint} - at `$.channels[{number}].{key}`"
+    for number, model in enumerate(config.models):
+        for key, complaint in _model_complaints(model):
+            yield f"{complaint} - at `$.models[{number}].{key}`"
+    for what, names in (("channels", [c.name for c in config.channels]), ("models", [m.id for m in config.models])):
+        for name, times in Counter(names).items():
+            if times > 1:
+                yield f"`{name}` stands {times} times - at `$.{what}`"
+
+
+def _server_complaints(server: Server) -> Iterator[str]:
+    if not server.public_url.startswith(("http://", "https://")):
+        yield "Expected a URL with http:// or https:// - at `$.server.public_url`"
+    for number, proxy in enumerate(server.trusted_proxies):
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            yield f"Expected an address or a network, got `{proxy}` - at `$.server.trusted_proxies[{number}]`"
+
+
+def _channel_complaints(channel: Channel) -> Iterator[tuple[str, str]]:
+    if channel.base_url and not channel.base_url.startswith(("http://", "https://")):
+        yield "base_url", "Expected a URL with http:// or https://"
+    if channel.kind == "openai-compatible" and not channel.base_url:
+        yield "base_url", "A channel of kind `openai-compatible` needs its address"
+    if "*" in channel.models and len(channel.models) > 1:
+        yield "models", "`*` stands alone: it means what the upstream lists"
+    if not channel.models and not channel.aliases:
+        yield "models", "Name at least one model or alias"
+    for name, value in channel.headers.items():
+        if not name or not (name + value).isprintable() or any(c in name for c in " :"):
+            yield "headers", f"`{name}` is not a header"
+
+
+def _model_complaints(model: Model) -> Iterator[tuple[str, str]]:
+    prices = {key: getattr(model, key) for key in PRICE_KEYS}
+    rows: list[tuple[str, Decimal | None]] = list(prices.items())
+    for number, tier in enumerate(model.tiers):
+        rows += [(f"tiers[{number}].{key}", getattr(tier, key)) for key in TIER_KEYS]
+    for key, value in rows:
+        if value is not None and (not value.is_finite() or value < 0):
+            yield key, "Expected a price of 0 or more"
+        elif value is not None and not _exact(value):
+            yield key, f"A price has at most {PRICE_DECIMALS_MAX} decimals and is at most {USD_MAX}"
+    named = any(value is not None for value in prices.values())
+    if not model.markup.is_finite() or model.markup <= 0:
+        yield "markup", "Expected a factor above 0"
+    if model.free and (named or model.tiers or model.price):
+        yield "free", "A free model has no price"
+    if model.price and named:
+        yield "price", "`upstream` and a price of one's own exclude each other"
+
+
+def _exact(value: Decimal) -> bool:
+    """Finite, at most 9 decimals, and small enough that nano-dollars of it fit SQLite's integers."""
+    exponent = value.normalize().as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -PRICE_DECIMALS_MAX and abs(value) <= USD_MAX
+
+
+TIER_KEYS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+PRICE_KEYS = (*TIER_KEYS, "request")
