@@ -1,0 +1,172 @@
+"""What a token costs, in whole nano-dollars (1e-9 USD) per million tokens.
+
+The shipped table prices.json is written by `make prices` and names exact ids only: a price found by prefix would price
+tomorrow's dearer model as today's. None is "unknown", never "free".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import orjson
+
+NANO_PER_USD = 10**9
+
+INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
+CLASSES = (*INPUT_CLASSES, "output")
+
+# kind of a channel -> the provider whose table prices it. Other kinds are priced by config.toml alone.
+KIND_PROVIDER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openrouter": "openrouter"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Other prices for a request with more than `above` input tokens in all. None keeps the price below it."""
+
+    above: int
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Prices of one model; None is an unknown class. `request` and `server_tools` are nano-dollars per call.
+
+    `source` and `version` say where the numbers come from ("config", or "prices.json genai-prices 0.2.3" and a date).
+    ValueError when neither input nor output has a price and the model is not free: that is an unknown price.
+    """
+
+    input: int | None = None
+    output: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    request: int = 0
+    server_tools: tuple[tuple[str, int], ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    free: bool = False
+    source: str = "config"
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.free and self.input is None and self.output is None:
+            raise ValueError("a price needs `input` or `output`, or `free = true`")
+
+    def at(self, total_input_tokens: int) -> "Price":
+        """The price for a request of this size: every tier it exceeds applies, the highest last, to all its tokens."""
+        over = [tier for tier in self.tiers if total_input_tokens > tier.above]
+        if not over:
+            return self
+        changed: dict[str, Any] = {}
+        for tier in sorted(over, key=lambda tier: tier.above):
+            changed |= _known(tier)
+        return replace(self, tiers=(), **changed)
+
+
+FREE = Price(free=True)
+
+
+def dearest_input(price: Price) -> int:
+    """Nano-dollars per million of the dearest class an input token could become, whatever the tier."""
+    return _dearest(price, INPUT_CLASSES)
+
+
+def dearest_output(price: Price) -> int:
+    """Nano-dollars per million of the dearest output token, whatever the tier."""
+    return _dearest(price, ("output",))
+
+
+def _dearest(price: Price, side: tuple[str, ...]) -> int:
+    if price.free:
+        return 0
+    rates = [_known(price), *map(_known, price.tiers)]
+    own = [rate[name] for rate in rates for name in side if name in rate]
+    # A side without any price is billed as the other one.
+    return max(own or [value for rate in rates for value in rate.values()])
+
+
+def _known(price: Price | Tier) -> dict[str, int]:
+    rates = ((name, getattr(price, name)) for name in CLASSES)
+    return {name: rate for name, rate in rates if rate is not None}
+
+
+def nano_per_million(usd_per_million: Decimal) -> int:
+    """USD per million tokens as whole nano-dollars per million. ValueError when negative or not exact."""
+    amount = exact_nano(usd_per_million)
+    if amount < 0:
+        raise ValueError(f"{usd_per_million} is negative")
+    return amount
+
+
+def exact_nano(usd: Decimal) -> int:
+    """A USD amount as whole nano-dollars, any sign. ValueError when it has more than 9 decimals or is no number."""
+    if not usd.is_finite() or usd.adjusted() > 12:
+        raise ValueError(f"{usd} is not an amount of money")
+    # Not usd * 10**9: Decimal multiplication rounds to its context. Nor a fraction of a number too small to be exact.
+    amount = Fraction(usd) * NANO_PER_USD if usd.adjusted() >= -9 or not usd else Fraction(1, 2)
+    if amount.denominator != 1:
+        raise ValueError(f"{usd} has more than 9 decimals")
+    return amount.numerator
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a model can take and give, in tokens; None where the source does not say."""
+
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """The shipped prices by (provider, upstream model)."""
+
+    source: str
+    version: str
+    prices: Mapping[tuple[str, str], Price]
+    sizes: Mapping[tuple[str, str], Limits]
+
+    def find(self, provider: str, upstream_model: str) -> Price | None:
+        """The price of exactly this id, or None: unknown."""
+        return self.prices.get((provider, upstream_model))
+
+    def limits(self, provider: str, upstream_model: str) -> Limits:
+        """The sizes of exactly this id; unknown ones are None."""
+        return self.sizes.get((provider, upstream_model), Limits())
+
+
+@cache
+def load_table() -> PriceTable:
+    """Read the shipped prices.json (once per process)."""
+    document = orjson.loads(files(__package__).joinpath("prices.json").read_bytes())
+    source, version = f"prices.json {document['source']}", document["date"]
+    prices, sizes = {}, {}
+    for row in document["models"]:
+        price = _price(row, source, version)
+        limits = Limits(row.get("context_tokens"), row.get("max_output_tokens"))
+        for model in row["ids"]:
+            prices[row["provider"], model] = price
+            sizes[row["provider"], model] = limits
+    return PriceTable(source, version, prices, sizes)
+
+
+def _price(row: dict[str, Any], source: str, version: str) -> Price:
+    return Price(
+        **_rates(row),
+        request=nano_per_million(Decimal(row.get("request", 0))),
+        server_tools=tuple((name, exact_nano(Decimal(usd))) for name, usd in row.get("server_tools", {}).items()),
+        tiers=tuple(Tier(tier["above"], **_rates(tier)) for tier in row.get("tiers", ())),
+        source=source,
+        version=version,
+    )
+
+
+def _rates(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: nano_per_million(Decimal(row[name])) for name in CLASSES if name in row}

@@ -1,0 +1,109 @@
+"""How one request's price came about: usage x price, rounded once, up, here.
+
+A line's `numerator` is tokens x nano-dollars per million, so a million times the nano-dollars it stands for; only the
+sum of the lines is divided. Rounding each line would charge up to one nano-dollar per class too much.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from haze_proxy.money.prices import (
+    CLASSES,
+    INPUT_CLASSES,
+    NANO_PER_USD,
+    Price,
+    dearest_input,
+    dearest_output,
+    exact_nano,
+)
+from haze_proxy.money.usage import Usage
+
+MILLION = 1_000_000
+
+_AMOUNT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a receipt: `tokens` of a class (or calls, for "request" and server tools) at a rate."""
+
+    cls: str
+    tokens: int
+    nano_per_million: int
+    numerator: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a request costs in nano-dollars, how that came about, and what was remarkable about it."""
+
+    cost: int
+    lines: tuple[Line, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def charge(usage: Usage, price: Price) -> Charge:
+    """Price a usage. The tier goes by all input tokens; a class without a price is billed at its side's dearest."""
+    if price.free:
+        return Charge(cost=0)
+    effective = price.at(usage.total_input)
+    used = [(name, tokens) for name in CLASSES if (tokens := getattr(usage, name))]
+    rates = [_rate(effective, name) for name, _ in used]
+    lines = [_line(name, tokens, rate) for (name, tokens), (rate, _) in zip(used, rates, strict=True)]
+    flags = [f"{name} priced as {cls}" for (name, _), (_, cls) in zip(used, rates, strict=True) if cls != name]
+    fees = dict(effective.server_tools)
+    lines += [_line(name, calls, fees[name] * MILLION) for name, calls in usage.server_tools if name in fees]
+    flags += [f"{name} has no price" for name, _ in usage.server_tools if name not in fees and name not in FREE_CALLS]
+    if effective.request:
+        lines.append(_line("request", 1, effective.request * MILLION))
+    return Charge(_rounded_up(sum(line.numerator for line in lines)), tuple(lines), tuple(flags))
+
+
+# Server tools that cost the tokens they bring in and nothing per call.
+FREE_CALLS = frozenset({"web_fetch", "tool_search"})
+
+
+def most(price: Price, input_tokens: int, output_tokens: int, calls: tuple[tuple[str, int], ...] = ()) -> int:
+    """Nano-dollars that no usage of at most this many tokens and server tool calls can exceed: a hold."""
+    if price.free:
+        return 0
+    fees = dict(price.server_tools)
+    tools = sum(fees.get(name, 0) * count for name, count in calls)
+    tokens = _rounded_up(input_tokens * dearest_input(price) + output_tokens * dearest_output(price))
+    return tokens + tools + price.request
+
+
+def _rate(price: Price, name: str) -> tuple[int, str]:
+    """The rate of a class, and the class it is priced as: its own, else the dearest known one of its side."""
+    own: int | None = getattr(price, name)
+    if own is not None:
+        return own, name
+    known = [(rate, each) for each in CLASSES if (rate := getattr(price, each)) is not None]
+    side = [pair for pair in known if (pair[1] in INPUT_CLASSES) == (name in INPUT_CLASSES)]
+    return max(side or known)
+
+
+def _line(name: str, tokens: int, rate: int) -> Line:
+    return Line(cls=name, tokens=tokens, nano_per_million=rate, numerator=tokens * rate)
+
+
+def _rounded_up(numerator: int) -> int:
+    return -(-numerator // MILLION)
+
+
+def usd(nano_usd: int) -> str:
+    """Nano-dollars as an exact decimal string in USD: 123456 is "0.000123456", 1500000000 is "1.5", 0 is "0"."""
+    whole, rest = divmod(abs(nano_usd), NANO_PER_USD)
+    digits = f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    return f"-{digits}" if nano_usd < 0 else digits
+
+
+def nano(amount: Decimal | str) -> int:
+    """USD as whole nano-dollars. ValueError when it is no plain decimal number or has more than 9 decimals."""
+    if isinstance(amount, str):
+        # Decimal() also reads "1e3", "1_000" and other alphabets' digits: nobody who types those means money.
+        if not _AMOUNT.fullmatch(amount.strip()):
+            raise ValueError(f"{amount!r} is not an amount of money")
+        amount = Decimal(amount.strip())
+    return exact_nano(amount)

@@ -1,0 +1,124 @@
+"""What may still be spent: available = committed balance - open holds, for each account and each key's budget.
+
+The wallet lives in memory and is the only judge of admission, so placing a hold is one synchronous step that no other
+request can come between. It never invents a balance: those come from the database, at start and after each commit. A
+hold is kept until the balance it turned into has come back, so money is never counted twice on the way.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Purse:
+    """One account, or one key's budget, in nano-dollars. `has` is None where nothing limits it."""
+
+    has: int | None
+    held: int = 0
+
+    @property
+    def available(self) -> int | None:
+        """What may still be held; None: no limit."""
+        return None if self.has is None else self.has - self.held
+
+
+class ShortError(Exception):
+    """A hold could not be placed. `missing` and `available` are nano-dollars; `budget`: the key's own limit said no."""
+
+    def __init__(self, needed: int, available: int, *, budget: bool) -> None:
+        super().__init__(needed, available, budget)
+        self.needed = needed
+        self.available = available
+        self.budget = budget
+
+
+@dataclass(slots=True)
+class Hold(Generic[T, R]):
+    """Money set aside for a running request. It ends by one `finish`; a second call returns what the first did.
+
+    `T` is the outcome that ends it, `R` what `finish` hands back (an awaitable of the commit).
+    """
+
+    amount: int
+    purses: tuple[Purse, ...]
+    settle: Callable[["Hold[T, R]", T], R]
+    result: R | None = None
+    released: bool = False
+
+    def extend(self, amount: int) -> bool:
+        """Set aside more; False, and nothing changed, when the account or the budget cannot pay for it."""
+        if any(purse.available is not None and purse.available < amount for purse in self.purses):
+            return False
+        self._add(amount)
+        return True
+
+    def cover(self, cost: int) -> int:
+        """Grow as far as there is money towards `cost`; returns what the account can pay of it, in nano-dollars."""
+        missing = cost - self.amount
+        if missing > 0:
+            free = [purse.available for purse in self.purses[:1] if purse.available is not None]
+            self._add(max(0, min([missing, *free])))
+        return min(cost, self.amount)
+
+    def finish(self, outcome: T) -> R:
+        """End the hold in one way, synchronously: no await can come between the last byte and this."""
+        if self.result is None:
+            self.result = self.settle(self, outcome)
+        return self.result
+
+    def release(self) -> None:
+        """Give back what was set aside. Called where the committed balance becomes known."""
+        if not self.released:
+            self.released = True
+            self._add(-self.amount)
+
+    def _add(self, amount: int) -> None:
+        self.amount += amount
+        for purse in self.purses:
+            purse.held += amount
+
+
+@dataclass(slots=True)
+class Wallet:
+    """The purses of all accounts and keys."""
+
+    accounts: dict[int, Purse] = field(default_factory=dict)
+    budgets: dict[int, Purse] = field(default_factory=dict)
+    spent: dict[int, int] = field(default_factory=dict)
+
+    def set_balance(self, account_id: int, balance: int) -> None:
+        """The committed balance of an account, as the database has it."""
+        self._account(account_id).has = balance
+
+    def set_spent(self, key_id: int, spent: int, budget: int | None) -> None:
+        """What a key has spent, and its budget (None: no budget). A shortfall can leave less than nothing of it."""
+        self.spent[key_id] = spent
+        self._budget(key_id).has = None if budget is None else budget - spent
+
+    def place(self, account_id: int, key_id: int, amount: int, settle: Callable[[Hold[T, R], T], R]) -> Hold[T, R]:
+        """Set `amount` aside for a request, or raise ShortError naming what is missing. 0 asks for nothing."""
+        account, budget = self._account(account_id), self._budget(key_id)
+        for purse, limited in ((account, False), (budget, True)):
+            available = purse.available
+            if amount and available is not None and available < amount:
+                raise ShortError(amount, max(0, available), budget=limited)
+        hold = Hold(0, (account, budget), settle)
+        hold._add(amount)
+        return hold
+
+    def standing(self, account_id: int, key_id: int) -> tuple[int, int, int, int | None]:
+        """(balance, held, what the key has spent, what is left of its budget or None), in nano-dollars."""
+        account, left = self._account(account_id), self._budget(key_id).available
+        spent = self.spent.get(key_id, 0)
+        return account.has or 0, account.held, spent, None if left is None else max(0, left)
+
+    def _account(self, account_id: int) -> Purse:
+        # An account nobody has spoken of has nothing.
+        return self.accounts.setdefault(account_id, Purse(0))
+
+    def _budget(self, key_id: int) -> Purse:
+        return self.budgets.setdefault(key_id, Purse(None))
