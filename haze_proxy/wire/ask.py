@@ -1,0 +1,83 @@
+"""A request after it was read: the client's own bytes, and the few facts Haze acts on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from haze_proxy.errors import BadRequest
+from haze_proxy.wire.splice import refuse_ambiguous
+
+
+@dataclass(slots=True)
+class Ask:
+    """`body` are the client's bytes, `parsed` their JSON object; `model` the public id; token counts are filled in by
+    the gate: `input_estimate`, and `output_limit` (None: the client set none).
+    """
+
+    protocol: str
+    body: bytes
+    parsed: dict[str, Any]
+    model: str
+    stream: bool
+    input_estimate: int = 0
+    output_limit: int | None = None
+    hide_usage: bool = field(default=False)
+
+
+# Fields that must be of a type where they are present. `bool` is an `int` to Python, but not here.
+TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "stream": (bool, "a boolean"),
+    "max_tokens": (int, "a whole number"),
+    "max_completion_tokens": (int, "a whole number"),
+    "n": (int, "a whole number"),
+    "stream_options": (dict, "an object"),
+    "metadata": (dict, "an object"),
+    "tools": (list, "an array"),
+}
+# What a protocol cannot do without.
+REQUIRED: dict[str, dict[str, tuple[type | tuple[type, ...], str]]] = {
+    "chat": {"messages": (list, "an array")},
+    "messages": {"messages": (list, "an array")},
+}
+COUNTS = ("max_tokens", "max_completion_tokens", "n")
+
+
+def read(body: bytes, protocol: str) -> Ask:
+    """Bytes of a request -> Ask. Raises BadRequest naming the field that is missing, ambiguous or of a wrong type."""
+    parsed = _parse(body)
+    refuse_ambiguous(body, parsed)
+    model = parsed.get("model")
+    if model is None:
+        raise BadRequest("model: Field required", param="model")
+    if not isinstance(model, str) or not model:
+        raise BadRequest("model: Expected a string that is not empty", param="model")
+    for name, (kinds, wanted) in REQUIRED[protocol].items():
+        if parsed.get(name) is None:
+            raise BadRequest(f"{name}: Field required", param=name)
+        _check(parsed, name, kinds, wanted)
+    for name, (kinds, wanted) in TYPES.items():
+        if parsed.get(name) is not None:
+            _check(parsed, name, kinds, wanted)
+    for name in COUNTS:
+        if (parsed.get(name) or 0) < 0:
+            raise BadRequest(f"{name}: Expected 0 or more", param=name)
+    return Ask(protocol, body, parsed, model, bool(parsed.get("stream")))
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise BadRequest("The request has no body. Send a JSON object.")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return parsed
+
+
+def _check(parsed: dict[str, Any], name: str, kinds: type | tuple[type, ...], wanted: str) -> None:
+    value = parsed[name]
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+        raise BadRequest(f"{name}: Expected {wanted}", param=name)

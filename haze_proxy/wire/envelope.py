@@ -1,0 +1,55 @@
+"""How an error looks in each protocol: as a body before the answer, as an event inside a stream.
+
+Sources: Anthropic's errors reference and the SDKs' type files; OpenAI's error object. `code` is a string or null there.
+"""
+
+from typing import Any
+
+import orjson
+
+from haze_proxy.errors import HazeError
+
+# OpenAI has no 529: its clients know 503 as "try again later".
+OPENAI_STATUS = {529: 503}
+
+
+def status(error: HazeError, protocol: str) -> int:
+    """The HTTP status of an error for clients of a protocol."""
+    return error.status if protocol == "messages" else OPENAI_STATUS.get(error.status, error.status)
+
+
+def body(error: HazeError, protocol: str, request_id: str) -> bytes:
+    """The JSON body of an error."""
+    return orjson.dumps(_messages(error, request_id) if protocol == "messages" else _openai(error))
+
+
+def event(error: HazeError, protocol: str, request_id: str) -> bytes:
+    """The server-sent event that tells an error in the middle of a stream."""
+    if protocol == "messages":
+        return b"event: error\ndata: " + orjson.dumps(_messages(error, request_id)) + b"\n\n"
+    return b"data: " + orjson.dumps(_openai(error)) + b"\n\n"
+
+
+def either(error: HazeError, request_id: str) -> bytes:
+    """A body that clients of every protocol can read: for a request whose path could not be read."""
+    openai, anthropic = _openai(error), _messages(error, request_id)
+    return orjson.dumps({**anthropic, "error": {**openai["error"], **anthropic["error"]}})
+
+
+def _messages(error: HazeError, request_id: str) -> dict[str, Any]:
+    return {
+        "type": "error",
+        "error": {"type": error.anthropic_type, "message": error.message},
+        "request_id": request_id,
+    }
+
+
+def _openai(error: HazeError) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.openai_type,
+            "param": error.param,
+            "code": error.openai_code,
+        }
+    }
