@@ -1,0 +1,272 @@
+"""The owner's commands. Exit status 0 on success; 1 with one clear line on stderr otherwise.
+
+They work while the server runs: each opens the store, does one thing in one transaction and leaves; the server notices
+by itself. What scripts want (an id, a key, a balance) stands alone on stdout.
+"""
+
+import asyncio
+import csv
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from haze_proxy import config
+from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, model_ids, password_hash
+from haze_proxy.cli_output import account_row, channel_row, key_row, print_row, print_rows, time_text, verdict_row
+from haze_proxy.config import Config
+from haze_proxy.money import receipt
+from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store.database import StoreError
+from haze_proxy.store.keys import NewKey
+from haze_proxy.store.migrations import migrate
+from haze_proxy.store.transfers import Transfer
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(cls=Commands, no_args_is_help=False)
+@click.option("--config", "path", default="config.toml", metavar="FILE", type=click.Path(path_type=Path))
+@click.pass_context
+def main(context: click.Context, path: Path) -> None:
+    """Haze: keys, limits, balances and a ledger in front of LLM providers."""
+    context.obj = path
+
+
+@main.command()
+@click.option("--host", help="Wins over [server] host.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Wins over [server] port.")
+@click.pass_obj
+def serve(path: Path, host: str | None, port: int | None) -> int:
+    """Answer requests until stopped."""
+    # Here and not above: the server's libraries take longer to load than any other command takes to run.
+    from haze_proxy import server
+
+    return server.serve(path, host, port)
+
+
+@main.group(cls=Commands, no_args_is_help=False)
+def account() -> None:
+    """Who pays."""
+
+
+@account.command("add")
+@click.argument("email", type=EMAIL)
+@click.option("--admin", is_flag=True, help="May see and change everything.")
+@click.option("--credit", type=USD, help="Money to begin with.")
+@click.option("--password-stdin", is_flag=True, help="Read the password's line from standard input.")
+@click.pass_obj
+def account_add(path: Path, email: str, admin: bool, credit: int | None, password_stdin: bool) -> None:
+    """Make an account and print its id."""
+    settings = config.load(path)
+    hashed, now = password_hash(password_stdin), _now_ms()
+    gifts = [
+        Transfer(transfers.PROMOTION, "", receipt.nano(settings.accounts.signup_credit), "signup"),
+        Transfer(transfers.MANUAL, "", credit or 0, "credit"),
+    ]
+    with _store(settings) as connection, database.transaction(connection):
+        account_id = accounts.add(connection, email, password_hash=hashed, is_admin=admin, now_ms=now)
+        for gift in gifts:
+            if gift.amount:
+                accounts.credit(connection, account_id, gift.amount, gift, now)
+    click.echo(account_id)
+    if hashed is None:
+        click.echo("It has no password and cannot log in on the pages (--password-stdin gives it one).", err=True)
+
+
+@account.command("list")
+@as_json_option
+@click.pass_obj
+def account_list(path: Path, as_json: bool) -> None:
+    """All accounts."""
+    with _store(config.load(path)) as connection, database.snapshot(connection):
+        rows = [account_row(connection, each) for each in accounts.every(connection)]
+    print_rows(rows, as_json)
+
+
+@account.command("show")
+@click.argument("email", type=EMAIL)
+@as_json_option
+@click.pass_obj
+def accountshow(path: Path, email: str, as_json: bool) -> None:
+    """One account and its money."""
+    with _store(config.load(path)) as connection, database.snapshot(connection):
+        row = account_row(connection, accounts.find(connection, email))
+    print_row(row, as_json)
+
+
+@account.command("disable")
+@click.argument("email", type=EMAIL)
+@click.pass_obj
+def account_disable(path: Path, email: str) -> None:
+    """Refuse an account's requests from now on."""
+    with _store(config.load(path)) as connection, database.transaction(connection):
+        accounts.disable(connection, accounts.find(connection, email).id, _now_ms())
+    click.echo(f"{email} is disabled.")
+
+
+@main.command()
+@click.argument("email", type=EMAIL)
+@click.argument("amount", type=USD, metavar="USD")
+@click.option("--memo", help="What it is for.")
+@click.option("--id", "unique", metavar="UNIQUE", help="The same id again moves nothing.")
+@click.pass_obj
+def credit(path: Path, email: str, amount: int, memo: str | None, unique: str | None) -> None:
+    """Give an account money and print its new balance in USD."""
+    idempotency_key = None if unique is None else f"manual:{unique}"
+    how = Transfer(transfers.MANUAL, "", amount, "credit", idempotency_key=idempotency_key, memo=memo)
+    with _store(config.load(path)) as connection, database.transaction(connection):
+        balance = accounts.credit(connection, accounts.find(connection, email).id, amount, how, _now_ms())
+    click.echo(receipt.usd(balance))
+
+
+@main.group(cls=Commands, no_args_is_help=False)
+def key() -> None:
+    """What an account's programs present."""
+
+
+@key.command("add")
+@click.argument("email", type=EMAIL)
+@click.option("--name", default="", help="What people call it.")
+@click.option("--rpm", type=COUNT, help="Requests a minute.")
+@click.option("--tpm", type=COUNT, help="Tokens a minute.")
+@click.option("--concurrent", type=COUNT, help="Requests at the same time.")
+@click.option("--budget", type=USD, help="The most it may ever spend.")
+@click.option("--models", metavar="A,B", help="The only models it may use.")
+@click.option("--expires", type=EXPIRY, help="When it ends; a day ends it as it begins (UTC).")
+@click.pass_obj
+def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> None:
+    """Make a key and print it: it is shown once and never again."""
+    settings = config.load(path)
+    limits = settings.limits
+    new = NewKey(
+        name=wanted["name"],
+        requests_per_minute=wanted["rpm"] or limits.requests_per_minute,
+        tokens_per_minute=wanted["tpm"] or limits.tokens_per_minute,
+        concurrent_requests=wanted["concurrent"] or limits.concurrent_requests,
+        budget=wanted["budget"],
+        models=model_ids(models),
+        expires_at=wanted["expires"],
+    )
+    secret = keys.make_secret()
+    with _store(settings) as connection, database.transaction(connection):
+        keys.add(connection, accounts.find(connection, email).id, new, secret, _now_ms())
+    click.echo(secret)
+
+
+@key.command("list")
+@click.argument("email", type=EMAIL)
+@as_json_option
+@click.pass_obj
+def key_list(path: Path, email: str, as_json: bool) -> None:
+    """An account's keys, revoked ones too."""
+    with _store(config.load(path)) as connection, database.snapshot(connection):
+        rows = [key_row(each) for each in keys.of_account(connection, accounts.find(connection, email).id)]
+    print_rows(rows, as_json)
+
+
+@key.command("revoke")
+@click.argument("prefix_or_id")
+@click.pass_obj
+def key_revoke(path: Path, prefix_or_id: str) -> None:
+    """Refuse a key from now on; it is named by what is visible of it, or by its id."""
+    with _store(config.load(path)) as connection, database.transaction(connection):
+        revoked = keys.revoke(connection, prefix_or_id, _now_ms())
+    click.echo(f"Key {revoked.id} ({revoked.prefix}…) is revoked.")
+
+
+@main.group(cls=Commands, no_args_is_help=False)
+def ledger() -> None:
+    """The books."""
+
+
+@ledger.command("check")
+@click.pass_obj
+def ledger_check(path: Path) -> int:
+    """Prove that the books add up; exit status 1 when they do not."""
+    with _store(config.load(path)) as connection, database.snapshot(connection):
+        complaints = transfers.check(connection)
+        moved, requests = transfers.size(connection)
+    if not complaints:
+        click.echo(f"clean: {moved} transfers, {requests} requests, sum 0")
+        return 0
+    for complaint in complaints:
+        click.echo(complaint)
+    click.echo(f"The books do not add up: {len(complaints)} complaints.", err=True)
+    return 1
+
+
+@ledger.command("export")
+@click.option("--csv", is_flag=True, help="Comma-separated values; the only form there is.")
+@click.pass_obj
+def ledger_export(path: Path, /, **_: bool) -> None:
+    """Print every transfer, oldest first."""
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(EXPORTED)
+    with _store(config.load(path)) as connection:
+        for row in transfers.export(connection):
+            shown = {**dict(row), "created_at": time_text(row["created_at"]), "amount_usd": receipt.usd(row["amount"])}
+            out.writerow([shown[column] for column in EXPORTED])
+
+
+EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo")
+
+
+@main.command()
+@click.option("--test", is_flag=True, help="Ask each active channel for its models, or for one token.")
+@as_json_option
+@click.pass_obj
+def channels(path: Path, test: bool, as_json: bool) -> int:
+    """Each configured channel, and why it is not active; exit status 1 when one does not pass its test."""
+    from haze_proxy.channels.directory import Directory
+    from haze_proxy.channels.probe import probe
+
+    found = Directory(config.load(path), os.environ).channels
+    healths = asyncio.run(probe(each for each in found if not each.inactive)) if test else {}
+    print_rows([channel_row(each, healths.get(each.name)) for each in found], as_json)
+    if failed := [name for name, health in healths.items() if not health.ok]:
+        click.echo(f"No good answer from: {', '.join(failed)}.", err=True)
+        return 1
+    return 0
+
+
+@main.command()
+@click.argument("model")
+@click.option("--key", "named", metavar="KEY", help="For this caller: a key, its visible prefix, or its id.")
+@as_json_option
+@click.pass_obj
+def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
+    """Who would serve a model, in which order, who would not, and why."""
+    from haze_proxy.channels.directory import Directory
+
+    settings = config.load(path)
+    refusal = None
+    if named is not None:
+        with _store(settings) as connection, database.snapshot(connection):
+            refusal = keys.refusal(connection, keys.find(connection, named), model, _now_ms())
+    print_rows([verdict_row(each, refusal) for each in Directory(settings, os.environ).explain(model)], as_json)
+
+
+@contextmanager
+def _store(settings: Config) -> Iterator[sqlite3.Connection]:
+    """The store, made and brought to this version when need be; what SQLite says against it becomes a clear line."""
+    path = Path(settings.store.path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(database.connect(str(path), settings.store.durability)) as connection:
+            migrate(connection)
+            yield connection
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}") from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from error
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

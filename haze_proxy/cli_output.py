@@ -1,0 +1,120 @@
+"""What the owner reads: rows of accounts and keys, as JSON or as a table."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from haze_proxy.money import receipt
+from haze_proxy.store import accounts
+from haze_proxy.store.accounts import Account
+from haze_proxy.store.keys import Key
+
+if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
+    from haze_proxy.channels.directory import Channel, Verdict
+    from haze_proxy.channels.probe import Health
+
+
+def account_row(connection: sqlite3.Connection, each: Account) -> dict[str, Any]:
+    """An account as it is shown: money as exact decimal strings in USD."""
+    return {
+        "id": each.id,
+        "email": each.email,
+        "balance_usd": receipt.usd(each.balance),
+        "held_usd": receipt.usd(accounts.held(connection, each.id)),
+        "spent_usd": receipt.usd(each.spent),
+        "is_admin": each.is_admin,
+        "disabled": each.disabled_at is not None,
+        "created_at": time_text(each.created_at),
+    }
+
+
+def key_row(each: Key) -> dict[str, Any]:
+    """A key as it is shown: what is visible of it, and its limits."""
+    return {
+        "id": each.id,
+        "prefix": each.prefix,
+        "name": each.name,
+        "requests_per_minute": each.requests_per_minute,
+        "tokens_per_minute": each.tokens_per_minute,
+        "concurrent_requests": each.concurrent_requests,
+        "budget_usd": None if each.budget is None else receipt.usd(each.budget),
+        "spent_usd": receipt.usd(each.spent),
+        "models": each.models,
+        "created_at": time_text(each.created_at),
+        "expires_at": time_text(each.expires_at),
+        "revoked_at": time_text(each.revoked_at),
+    }
+
+
+def channel_row(each: "Channel", health: "Health | None") -> dict[str, Any]:
+    """A channel as it is shown, without its credential; `health` is None where it was not tested."""
+    return {
+        "name": each.name,
+        "kind": each.kind.name,
+        "active": not each.inactive,
+        "reason": each.inactive or None,
+        "models": each.models,
+        "aliases": dict(each.aliases),
+        "health": None if health is None else health.text,
+    }
+
+
+def verdict_row(each: "Verdict", refusal: str | None) -> dict[str, Any]:
+    """A channel's part in serving a model; `refusal` says why this caller gets nothing from anyone."""
+    return {
+        "order": None if refusal else each.order,
+        "channel": each.channel,
+        "upstream_model": each.upstream_model or None,
+        "how": each.how or None,
+        "reason": each.reason or refusal,
+    }
+
+
+def time_text(at_ms: int | None) -> str | None:
+    """Milliseconds since 1970 as ISO 8601 in UTC."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def print_json(value: object) -> None:
+    """A value as JSON, for programs."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_row(row: Mapping[str, Any], as_json: bool) -> None:
+    """One thing: a JSON object, or a table of one line."""
+    if as_json:
+        print_json(row)
+    else:
+        _print_table([row])
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """A listing: a JSON array, or a table; nothing at all where nothing is listed."""
+    if as_json:
+        print_json(rows)
+    elif rows:
+        _print_table(rows)
+
+
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same names, under them, in columns as wide as what stands in them."""
+    lines = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        value = [f"{name}={target}" for name, target in value.items()]
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        value = ",".join(map(str, value))
+    return "-" if value is None or value == "" else str(value)

@@ -1,0 +1,87 @@
+"""Accounts: who pays."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from haze_proxy.store import transfers
+from haze_proxy.store.transfers import Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account with its money in nano-dollars: balance is committed, spent is everything charged less refunds."""
+
+    id: int
+    email: str
+    is_admin: bool
+    created_at: int
+    disabled_at: int | None
+    balance: int
+    spent: int
+
+
+class AccountError(Exception):
+    """An account that cannot be made or found; the message is one clear line."""
+
+
+def add(connection: sqlite3.Connection, email: str, *, password_hash: str | None, is_admin: bool, now_ms: int) -> int:
+    """Make an account and return its id. Raises AccountError when the address is taken."""
+    try:
+        cursor = connection.execute(
+            "INSERT INTO accounts (email, password_hash, is_admin, created_at) VALUES (?, ?, ?, ?)",
+            (email, password_hash, is_admin, now_ms),
+        )
+    except sqlite3.IntegrityError as error:
+        raise AccountError(f"There is already an account for {email}.") from error
+    return int(cursor.lastrowid or 0)
+
+
+def find(connection: sqlite3.Connection, email: str) -> Account:
+    """The account of an e-mail address, in any case. Raises AccountError when there is none."""
+    row = connection.execute(f"{SELECT} WHERE email = ?", (email,)).fetchone()
+    if row is None:
+        raise AccountError(f"There is no account for {email}.")
+    return _account(row)
+
+
+def every(connection: sqlite3.Connection) -> list[Account]:
+    """All accounts, oldest first."""
+    return [_account(row) for row in connection.execute(f"{SELECT} ORDER BY accounts.id")]
+
+
+def disable(connection: sqlite3.Connection, account_id: int, now_ms: int) -> None:
+    """Refuse every request of an account from now on (403)."""
+    connection.execute("UPDATE accounts SET disabled_at = coalesce(disabled_at, ?) WHERE id = ?", (now_ms, account_id))
+
+
+def credit(connection: sqlite3.Connection, account_id: int, amount: int, how: Transfer, now_ms: int) -> int:
+    """Give an account money as `how` says (its source, kind, memo and idempotency key); returns the new balance."""
+    name = transfers.account(account_id)
+    transfers.move(
+        connection,
+        Transfer(how.debit, name, amount, how.kind, idempotency_key=how.idempotency_key, memo=how.memo),
+        now_ms,
+    )
+    return transfers.balance(connection, name)
+
+
+def held(connection: sqlite3.Connection, account_id: int) -> int:
+    """What the open requests of the running server have set aside, in nano-dollars, as far as it is written down."""
+    row = connection.execute(
+        "SELECT coalesce(sum(held), 0) FROM requests WHERE state = 'open' AND account_id = ?"
+        " AND epoch = (SELECT max(id) FROM epochs WHERE ended_at IS NULL)",
+        (account_id,),
+    ).fetchone()
+    return int(row[0])
+
+
+# What was spent is read from the keys, which each charge moves: a few rows, not every transfer.
+SELECT = (
+    "SELECT accounts.id, email, is_admin, created_at, disabled_at, ledger.balance,"
+    " (SELECT coalesce(sum(spent), 0) FROM keys WHERE account_id = accounts.id) AS spent"
+    " FROM accounts JOIN ledger ON ledger.name = 'account:' || accounts.id"
+)
+
+
+def _account(row: sqlite3.Row) -> Account:
+    return Account(**{**dict(row), "is_admin": bool(row["is_admin"])})

@@ -1,0 +1,73 @@
+"""What memory must hear of: keys, accounts and balances that changed, by whomever.
+
+Every change raises the store's revision (a trigger does); rows above the last seen revision are read. Changes made by
+other processes are noticed by SQLite's data_version, which counts their commits and not our own.
+"""
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from haze_proxy.store.database import snapshot
+from haze_proxy.store.keys import COLUMNS, Key, key
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A key as it is now, found by its digest, and what its account is called and whether it is disabled."""
+
+    digest: bytes
+    key: Key
+    email: str
+    account_disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that changed after a revision: balances are (account id, nano-dollars)."""
+
+    revision: int
+    keys: list[KeyChange] = field(default_factory=list)
+    balances: list[tuple[int, int]] = field(default_factory=list)
+
+
+class Watch:
+    """Reads changes on the write connection. `seen` starts at 0: the first reading is everything."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._seen = -1
+
+    def look(self, connection: sqlite3.Connection) -> Changes | None:
+        """What changed since the last look; None when no other process has committed since."""
+        version = int(connection.execute("PRAGMA data_version").fetchone()[0])
+        if version == self._version:
+            return None
+        changes = since(connection, self._seen)
+        self._version, self._seen = version, changes.revision
+        return changes
+
+
+def since(connection: sqlite3.Connection, seen: int) -> Changes:
+    """Rows whose revision is above `seen`, read in one transaction."""
+    with snapshot(connection):
+        revision = int(connection.execute("SELECT revision FROM clock").fetchone()[0])
+        keys = [_key_change(row) for row in connection.execute(KEYS, (seen, seen))]
+        balances = [(row[0], row[1]) for row in connection.execute(BALANCES, (seen,))]
+    return Changes(revision, keys, balances)
+
+
+# A disabled account changes all of its keys.
+KEYS = (
+    f"SELECT digest, {', '.join('keys.' + name.strip() for name in COLUMNS.split(','))}, email, disabled_at"
+    " FROM keys JOIN accounts ON accounts.id = account_id WHERE keys.id IN ("
+    " SELECT id FROM keys WHERE revision > ?"
+    " UNION SELECT keys.id FROM accounts JOIN keys ON account_id = accounts.id WHERE accounts.revision > ?)"
+)
+BALANCES = (
+    "SELECT CAST(substr(name, 9) AS INTEGER), balance FROM ledger"
+    " WHERE name >= 'account:' AND name < 'account;' AND revision > ?"
+)
+
+
+def _key_change(row: sqlite3.Row) -> KeyChange:
+    return KeyChange(row["digest"], key(row), row["email"], row["disabled_at"] is not None)

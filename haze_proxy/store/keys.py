@@ -1,0 +1,141 @@
+"""Keys: the credentials of an account. Only their digest is stored.
+
+A key holds 256 bits of chance, so a plain SHA-256 is enough: a slow hash slows down guessing, and there is none.
+"""
+
+import hashlib
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass
+
+PREFIX = "sk-rr-"
+# 32 random bytes in URL-safe base64 without padding.
+SECRET_BYTES = 32
+# As much of a key as may be shown again: enough to tell keys apart, useless for guessing.
+SHOWN = len(PREFIX) + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key's facts. Budget and spent are nano-dollars; `models` are the ids it may use (None: all); times are ms."""
+
+    id: int
+    account_id: int
+    name: str
+    prefix: str
+    requests_per_minute: int
+    tokens_per_minute: int
+    concurrent_requests: int
+    budget: int | None
+    spent: int
+    models: tuple[str, ...] | None
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+
+    def may_use(self, model: str) -> bool:
+        """Whether this key may ask for a model."""
+        return self.models is None or model in self.models
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What the owner decides about a key."""
+
+    name: str
+    requests_per_minute: int
+    tokens_per_minute: int
+    concurrent_requests: int
+    budget: int | None = None
+    models: tuple[str, ...] | None = None
+    expires_at: int | None = None
+
+
+class KeyError_(Exception):  # noqa: N801 - KeyError is taken
+    """A key that cannot be found; the message is one clear line."""
+
+
+def make_secret() -> str:
+    """A new key: `sk-rr-` and 43 characters."""
+    return PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a key, and what it is found by."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+
+
+def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: str, now_ms: int) -> int:
+    """Store a key's digest and facts; returns its id."""
+    cursor = connection.execute(
+        "INSERT INTO keys (account_id, name, prefix, digest, requests_per_minute, tokens_per_minute,"
+        " concurrent_requests, budget, models, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            account_id,
+            new.name,
+            secret[:SHOWN],
+            digest(secret),
+            new.requests_per_minute,
+            new.tokens_per_minute,
+            new.concurrent_requests,
+            new.budget,
+            None if new.models is None else json.dumps(new.models),
+            now_ms,
+            new.expires_at,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def of_account(connection: sqlite3.Connection, account_id: int) -> list[Key]:
+    """The keys of an account, oldest first, revoked ones too."""
+    rows = connection.execute(f"{SELECT} WHERE account_id = ? ORDER BY id", (account_id,))
+    return [key(row) for row in rows]
+
+
+def find(connection: sqlite3.Connection, named: str) -> Key:
+    """The key named by its id, by what is visible of it, or in full. Raises KeyError_ unless exactly one fits."""
+    number = int(named) if named.isdecimal() and len(named) < SHOWN else -1
+    rows = connection.execute(
+        f"{SELECT} WHERE id = ? OR prefix = ? OR digest = ? ORDER BY id", (number, named, digest(named))
+    )
+    fits = [key(row) for row in rows]
+    if not fits:
+        raise KeyError_("No such key.")
+    if len(fits) > 1:
+        raise KeyError_(f"{named} fits several keys; name one by its id: {', '.join(str(each.id) for each in fits)}.")
+    return fits[0]
+
+
+def refusal(connection: sqlite3.Connection, found: Key, model: str, now_ms: int) -> str | None:
+    """Why a key would get no answer for a model, apart from money and limits; None when it would."""
+    disabled = connection.execute("SELECT disabled_at FROM accounts WHERE id = ?", (found.account_id,)).fetchone()[0]
+    if found.revoked_at is not None:
+        return "this key is revoked"
+    if found.expires_at is not None and found.expires_at <= now_ms:
+        return "this key has expired"
+    if disabled is not None:
+        return "this key's account is disabled"
+    return None if found.may_use(model) else f"this key may only use {', '.join(found.models or ())}"
+
+
+def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> Key:
+    """Refuse a key from now on. Raises KeyError_ unless exactly one key fits `named`."""
+    found = find(connection, named)
+    connection.execute("UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now_ms, found.id))
+    return found
+
+
+COLUMNS = (
+    "id, account_id, name, prefix, requests_per_minute, tokens_per_minute, concurrent_requests, budget, spent, models,"
+    " created_at, expires_at, revoked_at"
+)
+SELECT = f"SELECT {COLUMNS} FROM keys"
+
+
+def key(row: sqlite3.Row) -> Key:
+    """A row of COLUMNS as a value."""
+    fields = {name: row[name] for name in Key.__dataclass_fields__}
+    fields["models"] = None if row["models"] is None else tuple(json.loads(row["models"]))
+    return Key(**fields)

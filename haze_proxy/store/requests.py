@@ -1,0 +1,171 @@
+"""One row for each admitted request: opened, and ended in exactly one way."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from haze_proxy.store import transfers
+from haze_proxy.store.transfers import Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a request when it is admitted. `held` is nano-dollars, times are ms."""
+
+    id: str
+    epoch: int
+    account_id: int
+    key_id: int
+    protocol: str
+    stream: bool
+    model: str
+    opened_at: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
+
+    `state` is `settled` or `void`; `ended` says how in a word; price and attempts are JSON texts.
+    """
+
+    opened: Opened
+    state: str
+    ended: str
+    ended_at: int
+    held: int
+    cost: int = 0
+    payable: int = 0
+    channel: str | None = None
+    upstream_model: str | None = None
+    upstream_id: str | None = None
+    status: int | None = None
+    first_byte_at: int | None = None
+    tokens: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
+    estimated: bool = False
+    price: str | None = None
+    attempts: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an end left behind, read inside its transaction: the account's balance and what the key has spent."""
+
+    balance: int
+    spent: int
+
+
+class AlreadyEndedError(Exception):
+    """A request that has its one outcome was ended again."""
+
+
+def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> tuple[int, int]:
+    """Start a server's time; close what servers before it left open. Returns (epoch, how many were interrupted)."""
+    cursor = connection.execute(
+        "UPDATE requests SET state = 'interrupted', ended = 'process died', ended_at = ? WHERE state = 'open'",
+        (now_ms,),
+    )
+    connection.execute("UPDATE epochs SET ended_at = ? WHERE ended_at IS NULL", (now_ms,))
+    epoch = connection.execute("INSERT INTO epochs (pid, started_at) VALUES (?, ?)", (pid, now_ms)).lastrowid
+    return int(epoch or 0), cursor.rowcount
+
+
+def end_epoch(connection: sqlite3.Connection, epoch: int, now_ms: int) -> None:
+    """A server stopped in order."""
+    connection.execute("UPDATE epochs SET ended_at = ? WHERE id = ?", (now_ms, epoch))
+
+
+def begin(connection: sqlite3.Connection, opened: Opened) -> None:
+    """Write an admitted request down as open."""
+    connection.execute(
+        "INSERT INTO requests (id, epoch, account_id, key_id, state, protocol, stream, model, opened_at, held)"
+        " VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?)",
+        (
+            opened.id,
+            opened.epoch,
+            opened.account_id,
+            opened.key_id,
+            opened.protocol,
+            opened.stream,
+            opened.model,
+            opened.opened_at,
+            opened.held,
+        ),
+    )
+
+
+def end(connection: sqlite3.Connection, ended: Ended) -> Standing:
+    """Write a request's one outcome and move its money, in the caller's transaction.
+
+    Raises AlreadyEndedError, and moves nothing, when the request has an outcome.
+    """
+    opened = ended.opened
+    name = transfers.account(opened.account_id)
+    paid = min(ended.cost, ended.payable, transfers.balance(connection, name)) if ended.cost else 0
+    _write(connection, ended, ended.cost - paid)
+    _charge(connection, ended, name, paid)
+    spent = connection.execute(
+        "UPDATE keys SET spent = spent + ? WHERE id = ? RETURNING spent", (ended.cost, opened.key_id)
+    ).fetchone()
+    return Standing(transfers.balance(connection, name), spent[0])
+
+
+def _charge(connection: sqlite3.Connection, ended: Ended, name: str, paid: int) -> None:
+    request_id, now_ms = ended.opened.id, ended.ended_at
+    if paid:
+        transfers.move(connection, Transfer(name, transfers.REVENUE, paid, "charge", request_id), now_ms)
+    if ended.cost > paid:
+        short = ended.cost - paid
+        transfers.move(
+            connection, Transfer(transfers.SHORTFALL, transfers.REVENUE, short, "shortfall", request_id), now_ms
+        )
+
+
+def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None:
+    opened = ended.opened
+    # The opening row may not be there yet: a request that ends at once is written once.
+    cursor = connection.execute(
+        END,
+        (
+            opened.id,
+            opened.epoch,
+            opened.account_id,
+            opened.key_id,
+            ended.state,
+            ended.ended,
+            opened.protocol,
+            opened.stream,
+            opened.model,
+            ended.channel,
+            ended.upstream_model,
+            ended.upstream_id,
+            ended.status,
+            opened.opened_at,
+            ended.first_byte_at,
+            ended.ended_at,
+            *ended.tokens,
+            ended.estimated,
+            ended.held,
+            ended.cost,
+            shortfall,
+            ended.price,
+            ended.attempts,
+        ),
+    )
+    if not cursor.rowcount:
+        raise AlreadyEndedError(f"Request {opened.id} has already ended.")
+
+
+LATE = (
+    "state, ended, channel, upstream_model, upstream_id, status, first_byte_at, ended_at, input, cache_read,"
+    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts"
+)
+END = (
+    "INSERT INTO requests (id, epoch, account_id, key_id, state, ended, protocol, stream, model, channel,"
+    " upstream_model, upstream_id, status, opened_at, first_byte_at, ended_at, input, cache_read, cache_write_5m,"
+    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts)"
+    f" VALUES ({', '.join('?' * 28)})"
+    " ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in LATE.split(", "))
+    + " WHERE requests.state = 'open'"
+)
