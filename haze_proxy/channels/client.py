@@ -1,0 +1,213 @@
+"""The one place that calls out: a request to a channel, and the answer as it comes.
+
+Every way in which an upstream can fail before or during its answer becomes UpstreamFailed or UpstreamSilent here, right
+around the call that raised it: writing to the caller is somebody else's, and its errors must not be taken for these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from haze_proxy.channels import echo, headers
+from haze_proxy.channels.directory import Channel
+from haze_proxy.errors import UpstreamFailed, UpstreamSilent
+
+CONNECT_TIMEOUT_S: Final = 10
+KEEPALIVE_S: Final = 60
+ANSWER_BYTES_MAX: Final = 64 * 2**20
+READABLE: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
+HEADER_BYTES_MAX: Final = 32 * 2**10
+
+
+class Answer(Protocol):
+    """An upstream's answer: status and headers are there, the body comes while it is read."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body, b"" at its end. Raises UpstreamFailed or UpstreamSilent when it breaks off."""
+
+    def close(self) -> None:
+        """Let go: an answer that was not read to its end is cut, which stops most providers' work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to one channel. `path` is below its base URL; `query` is the client's own, without `?`."""
+
+    channel: Channel
+    protocol: str
+    path: str
+    query: str
+    body: bytes
+    headers: CIMultiDictProxy[str]
+
+
+class HttpAnswer:
+    """An answer over HTTP."""
+
+    def __init__(self, response: aiohttp.ClientResponse, channel: Channel) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._channel = channel
+
+    async def chunk(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except TimeoutError as error:
+            raise silent(self._channel) from error
+        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
+            raise broken(self._channel) from error
+
+    def close(self) -> None:
+        if self._response.content.is_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class Client:
+    """The process's one session. Use as `async with`."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[tuple[str, str], URL] = {}
+        self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
+
+    async def __aenter__(self) -> "Client":
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_field_size=HEADER_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
+            # Without these aiohttp would speak for a client that said nothing.
+            skip_auto_headers=("User-Agent", "Accept"),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, call: Call) -> Answer:
+        """Send a request; returns once the answer's headers are there.
+
+        Raises UpstreamFailed or UpstreamSilent when there is no answer, or one that cannot be read.
+        """
+        if call.channel.kind.name == "echo":
+            return echo.answer(call.path, call.body)
+        response = await self._post(call)
+        answer = HttpAnswer(response, call.channel)
+        if complaint := _unreadable(response):
+            answer.close()
+            raise UpstreamFailed(f"The provider behind channel {call.channel.name} {complaint}.")
+        return answer
+
+    async def models(self, channel: Channel) -> int:
+        """Ask a channel for its models; returns the status. Raises like `send`."""
+        assert self._session is not None  # noqa: S101 - opened by __aenter__
+        try:
+            async with self._session.get(
+                channel.base_url + "/models",
+                headers={
+                    **VERSIONS.get(channel.kind.name, {}),
+                    **channel.headers,
+                    **channel.kind.credentials(channel.api_key),
+                },
+                timeout=self._timeout(channel),
+                allow_redirects=False,
+            ) as response:
+                return response.status
+        except TimeoutError as error:
+            raise silent(channel) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise broken(channel) from error
+
+    async def _post(self, call: Call) -> aiohttp.ClientResponse:
+        assert self._session is not None  # noqa: S101 - opened by __aenter__
+        channel = call.channel
+        try:
+            response = await self._session.post(
+                self._url(call),
+                data=call.body,
+                headers=_headers(call),
+                timeout=self._timeout(channel),
+                allow_redirects=False,
+            )
+        except TimeoutError as error:
+            raise silent(channel) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise broken(channel) from error
+        if channel.silence_timeout_s != channel.first_byte_timeout_s and response.connection is not None:
+            protocol = response.connection.protocol
+            if protocol is not None:
+                protocol.read_timeout = channel.silence_timeout_s
+        return response
+
+    def _url(self, call: Call) -> URL:
+        if call.query:
+            return URL(f"{call.channel.base_url}{call.path}?{call.query}", encoded=True)
+        place = (call.channel.base_url, call.path)
+        if place not in self._urls:
+            self._urls[place] = URL(call.channel.base_url + call.path, encoded=True)
+        return self._urls[place]
+
+    def _timeout(self, channel: Channel) -> aiohttp.ClientTimeout:
+        times = (channel.first_byte_timeout_s, channel.silence_timeout_s)
+        if times not in self._timeouts:
+            self._timeouts[times] = aiohttp.ClientTimeout(
+                total=None, sock_connect=min(CONNECT_TIMEOUT_S, times[0]), sock_read=times[0]
+            )
+        return self._timeouts[times]
+
+
+# Anthropic answers nothing without a version.
+VERSIONS: Final = {"anthropic": {"anthropic-version": "2023-06-01"}}
+
+
+def broken(channel: Channel) -> UpstreamFailed:
+    """The upstream cannot be reached, or broke off. What the operating system says is not the caller's business."""
+    return UpstreamFailed(f"The provider behind channel {channel.name} could not be reached or broke off the answer.")
+
+
+def silent(channel: Channel) -> UpstreamSilent:
+    """The upstream said nothing for longer than the channel allows."""
+    return UpstreamSilent(f"The provider behind channel {channel.name} did not answer in time.")
+
+
+def _headers(call: Call) -> CIMultiDict[str]:
+    kept = headers.upstream(call.headers, call.channel.kind, call.protocol)
+    kept["Accept-Encoding"] = "identity"
+    kept.update(call.channel.headers)
+    kept.update(call.channel.kind.credentials(call.channel.api_key))
+    return kept
+
+
+def _unreadable(response: aiohttp.ClientResponse) -> str:
+    # aiohttp decodes one known coding and leaves the header in place; two in a row it passes on as they are.
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in READABLE:
+        return f"answered in the encoding {coding[:40]!r}, which cannot be read"
+    if 300 <= response.status < 400:
+        return "answered with a redirect, which is never followed"
+    return ""
+
+
+async def read(answer: Answer) -> bytes:
+    """The whole body of an answer. Raises UpstreamFailed or UpstreamSilent when it breaks off, or is too long."""
+    parts, size = [], 0
+    while piece := await answer.chunk():
+        parts.append(piece)
+        size += len(piece)
+        if size > ANSWER_BYTES_MAX:
+            raise UpstreamFailed("The provider's answer is too long.")
+    return parts[0] if len(parts) == 1 else b"".join(parts)

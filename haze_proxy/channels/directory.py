@@ -1,0 +1,307 @@
+"""Who serves a model: configured channels, their exact ids, aliases and globs, and what each candidate costs.
+
+Candidates of a model are the first non-empty of: exact ids, exact aliases, glob ids and aliases; over every configured
+channel that is active. The order is by priority, within it by weighted rendezvous hashing of the session, so that a
+conversation stays where its prompt cache is while channels come and go.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from cachetools import LRUCache
+
+from haze_proxy import config
+from haze_proxy.channels.kinds import KINDS, PATHS, Kind
+from haze_proxy.money import prices
+from haze_proxy.money.prices import Price
+
+# Ids that only a glob serves are remembered, up to this many: a caller chooses them.
+ANSWERS_KEPT: Final = 1024
+GLOB: Final = frozenset("*?[")
+SESSION_BYTES_MAX: Final = 256
+EXACT, ALIAS, PATTERN = "exact id", "alias", "glob"
+RANKS: Final = (EXACT, ALIAS, PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A configured upstream, ready to be called. `inactive` says why it is not, or is ""."""
+
+    name: str
+    kind: Kind
+    base_url: str
+    headers: Mapping[str, str]
+    models: tuple[str, ...]
+    aliases: Mapping[str, str]
+    priority: int
+    weight: float
+    first_byte_timeout_s: float
+    silence_timeout_s: float
+    stateful: bool
+    inactive: str
+    api_key: str = ""
+
+    def __repr__(self) -> str:
+        return f"<channel {self.name}>"  # never the key
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A channel that could serve a request, the id it knows the model by, and what it costs (None: unknown).
+
+    `max_output_tokens` is the model's own limit where it is known.
+    """
+
+    channel: Channel
+    model: str
+    upstream_model: str
+    how: str
+    price: Price | None
+    max_output_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One channel's part in serving a model: `order` from 1, or None with the reason why it is left out."""
+
+    channel: str
+    upstream_model: str
+    how: str
+    order: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A concrete model id that would be served now, as the catalogue shows it."""
+
+    id: str
+    row: config.Model | None
+    candidate: Candidate
+
+
+class Directory:
+    """Everything that follows from one configuration; a request keeps the directory it was admitted with."""
+
+    def __init__(self, settings: config.Config, environ: Mapping[str, str]) -> None:
+        self.config = settings
+        self.channels = tuple(_channel(row, environ) for row in settings.channels)
+        self._rows = {row.id: row for row in settings.models}
+        self._prices = {row.id: _price(row) for row in settings.models}
+        self._table = prices.load_table()
+        self._active = tuple(channel for channel in self.channels if not channel.inactive)
+        self._real = any(channel.kind.name != "echo" for channel in self._active)
+        self._known: LRUCache[tuple[str, str], tuple[Candidate, ...]] = LRUCache(ANSWERS_KEPT)
+
+    def candidates(self, model: str, protocol: str, session: str = "") -> tuple[Candidate, ...]:
+        """The channels that would serve `model` in `protocol` for a price that is known, in order."""
+        known = self._known.get((model, protocol))
+        if known is None:
+            known = tuple(c for c in self._of(model) if not self._left_out(c, protocol))
+            self._known[model, protocol] = known
+        return known if len(known) < 2 else tuple(_in_order(known, session))
+
+    def serves(self, model: str) -> Candidate | None:
+        """The first channel that would serve a model in any protocol; None if no one would."""
+        found = _in_order(self._of(model), "")
+        return next((c for c in found if any(not self._left_out(c, protocol) for protocol in PATHS)), None)
+
+    def protocols(self, model: str) -> list[str]:
+        """The protocols in which a model is served."""
+        return sorted({p for c in self._of(model) for p in PATHS if not self._left_out(c, p)})
+
+    def price_of_answer(self, candidate: Candidate, named: str) -> Price | None:
+        """The price of the model an answer names, where it has one of its own.
+
+        The shipped table speaks only where it has priced the request: an owner's own price is not undone by a dated
+        name of the same model.
+        """
+        if named in self._rows:
+            return self._prices[named]
+        if candidate.price is None or candidate.price.source == "config":
+            return None
+        return self._table.find(prices.KIND_PROVIDER.get(candidate.channel.kind.name, ""), named)
+
+    def unpriced(self, model: str) -> bool:
+        """Whether channels list a model, but its price is unknown at every one of them."""
+        found = self._of(model)
+        return bool(found) and all(candidate.price is None for candidate in found)
+
+    def listed(self) -> Iterator[Listed]:
+        """Every concrete id that would be served now; globs list nothing."""
+        ids = [name for channel in self._active for name in (*channel.models, *channel.aliases) if not _is_glob(name)]
+        for model in dict.fromkeys(ids):
+            if candidate := self.serves(model):
+                yield Listed(model, self.row(candidate), candidate)
+
+    def row(self, candidate: Candidate) -> config.Model | None:
+        """The catalogue's row for a candidate: that of the public id, else of the upstream's."""
+        return self._rows.get(candidate.model) or self._rows.get(candidate.upstream_model)
+
+    def explain(self, model: str, protocol: str | None = None, session: str = "") -> list[Verdict]:
+        """What each configured channel would do for a model, in the order they would be asked."""
+        chosen = self._of(model)
+        served = [c for c in _in_order(chosen, session) if not self._left_out(c, protocol)]
+        verdicts = [Verdict(c.channel.name, c.upstream_model, c.how, n, "") for n, c in enumerate(served, 1)]
+        verdicts += [
+            Verdict(c.channel.name, c.upstream_model, c.how, None, self._left_out(c, protocol))
+            for c in chosen
+            if self._left_out(c, protocol)
+        ]
+        named = {verdict.channel for verdict in verdicts}
+        for channel in self.channels:
+            if channel.name not in named:
+                verdicts.append(self._passed_over(channel, model))
+        return verdicts
+
+    def _of(self, model: str) -> tuple[Candidate, ...]:
+        found = [(channel, match) for channel in self._active if (match := self._match(channel, model))]
+        if any(channel.kind.name != "echo" for channel, _ in found):
+            found = [(channel, match) for channel, match in found if channel.kind.name != "echo"]
+        best = min((RANKS.index(how) for _, (how, _) in found), default=0)
+        return tuple(
+            self._candidate(channel, model, upstream_model, how)
+            for channel, (how, upstream_model) in found
+            if RANKS.index(how) == best
+        )
+
+    def _match(self, channel: Channel, model: str) -> tuple[str, str] | None:
+        match = _match(channel, model)
+        # A parrot must not answer for a real model once real ones are served.
+        if match and match[0] == PATTERN and channel.kind.name == "echo" and self._real:
+            return None
+        return match
+
+    def _candidate(self, channel: Channel, model: str, upstream_model: str, how: str) -> Candidate:
+        row = self._rows.get(model) or self._rows.get(upstream_model)
+        provider = prices.KIND_PROVIDER.get(channel.kind.name, "")
+        # The public id's own price, else the upstream id's, else the shipped table's: never one found by a pattern.
+        price = (
+            self._prices.get(model) or self._prices.get(upstream_model) or self._table.find(provider, upstream_model)
+        )
+        if row and row.price == "upstream":
+            price = None
+        shipped = self._table.limits(provider, upstream_model)
+        limit = row.max_output_tokens if row and row.max_output_tokens else shipped.max_output_tokens
+        return Candidate(channel, model, upstream_model, how, price, limit)
+
+    def _left_out(self, candidate: Candidate, protocol: str | None) -> str:
+        if candidate.price is None:
+            return "the price is unknown: add a [[models]] row with `input` and `output`, or `free = true`"
+        if candidate.price.output is None and not candidate.price.free and protocol != "embeddings":
+            return "the price of its output is unknown: add `output` to its [[models]] row"
+        if protocol is not None and protocol not in candidate.channel.kind.protocols:
+            return f"a channel of kind {candidate.channel.kind.name} does not speak {protocol}"
+        return ""
+
+    def _passed_over(self, channel: Channel, model: str) -> Verdict:
+        match = _match(channel, model)
+        if channel.inactive:
+            reason = f"inactive: {channel.inactive}"
+        elif match is None:
+            reason = "does not list this model"
+        elif channel.kind.name == "echo" and (self._real and match[0] == PATTERN):
+            reason = "an echo channel's globs are ignored beside real channels"
+        else:
+            reason = "another channel names this model more exactly"
+        how, upstream_model = match or ("", "")
+        return Verdict(channel.name, upstream_model, how, None, reason)
+
+
+def session_of(headers: Mapping[str, str], body: Mapping[str, object], key: str) -> str:
+    """What keeps a conversation on one channel: the client's own session id where it sends one, else its key."""
+    metadata = body.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    named = (headers.get("x-claude-code-session-id"), user, body.get("prompt_cache_key"), body.get("session_id"))
+    return next((text[:SESSION_BYTES_MAX] for text in named if isinstance(text, str) and text), key)
+
+
+def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
+    kind = KINDS[row.kind]
+    api_key = config.secret(row.api_key, environ)
+    return Channel(
+        name=row.name,
+        kind=kind,
+        base_url=(row.base_url or kind.base_url).rstrip("/"),
+        headers={name: config.secret(value, environ) for name, value in row.headers.items()},
+        models=row.models,
+        aliases=row.aliases,
+        priority=row.priority,
+        weight=row.weight,
+        first_byte_timeout_s=row.first_byte_timeout_s,
+        silence_timeout_s=row.silence_timeout_s,
+        stateful=row.stateful,
+        inactive=_inactive(row, kind, api_key),
+        api_key=api_key,
+    )
+
+
+def _inactive(row: config.Channel, kind: Kind, api_key: str) -> str:
+    if not row.active:
+        return "active = false in config.toml"
+    if not api_key and row.api_key.startswith("env:"):
+        return f"the variable {row.api_key[4:]} is not set"
+    if not api_key and kind.needs_key:
+        return "api_key is not set"
+    if not api_key.isprintable() or " " in api_key:
+        return "api_key holds a character that cannot be sent"
+    return ""
+
+
+def _price(row: config.Model) -> Price | None:
+    if row.free:
+        return prices.FREE
+    if row.input is None and row.output is None:
+        return None
+    return Price(
+        request=_nano(row.request) or 0,
+        tiers=tuple(prices.Tier(above=tier.above, **_rates(tier)) for tier in row.tiers),
+        source="config",
+        **_rates(row),
+    )
+
+
+def _rates(row: config.Model | config.Tier) -> dict[str, Any]:
+    return {name: _nano(getattr(row, name)) for name in config.TIER_KEYS}
+
+
+def _nano(usd: Decimal | None) -> int | None:
+    return None if usd is None else prices.nano_per_million(usd)
+
+
+def _is_glob(name: str) -> bool:
+    return not GLOB.isdisjoint(name)
+
+
+def _match(channel: Channel, model: str) -> tuple[str, str] | None:
+    """(how, upstream model): the most exact way in which a channel lists a model."""
+    if model in channel.models and not _is_glob(model):
+        return EXACT, model
+    if model in channel.aliases and not _is_glob(model):
+        return ALIAS, channel.aliases[model]
+    for pattern, upstream_model in channel.aliases.items():
+        if _is_glob(pattern) and fnmatchcase(model, pattern):
+            return PATTERN, upstream_model
+    if channel.models != ("*",) and any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
+        return PATTERN, model
+    return None
+
+
+def _in_order(candidates: tuple[Candidate, ...], session: str) -> list[Candidate]:
+    return sorted(candidates, key=_rank(session))
+
+
+def _rank(session: str) -> Callable[[Candidate], tuple[int, float]]:
+    def rank(candidate: Candidate) -> tuple[int, float]:
+        channel = candidate.channel
+        text = f"{channel.name}\0{session}".encode("utf-8", "surrogatepass")
+        # A number in (0, 1) that is the same for the same channel and session; the logarithm makes weights exact.
+        chance = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) + 1) / (2**64 + 1)
+        return -channel.priority, -channel.weight / -math.log(chance)
+
+    return rank

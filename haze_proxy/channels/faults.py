@@ -1,0 +1,115 @@
+"""Whose fault is an upstream's refusal? The caller's own goes back as it came; the owner's trouble never does.
+
+Sources for the phrases of an empty wallet: the providers' error references and threads about clients that were told to
+top up somebody else's account. They are looked for in the error object only, and not when the request says them itself.
+"""
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from haze_proxy.errors import BadRequest, HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed
+
+OWNERS_STATUS: Final = frozenset({401, 402, 403})
+WALLET_STATUS: Final = frozenset({400, 422, 429})
+WALLET: Final = re.compile(
+    r"credit balance is too low|insufficient_quota|exceeded your current quota|billing hard limit"
+    r"|insufficient (balance|credits)|purchase credits|plans & billing",
+    re.IGNORECASE,
+)
+RETRY_AFTER_S: Final = (1, 60)
+MESSAGE_CHARACTERS_MAX: Final = 500
+TOO_MANY, OVERLOADED, UNAVAILABLE = 429, 529, 503
+
+
+class OwnersTrouble(NoChannel):
+    """The upstream refused the owner's own credential or wallet: told to the caller as "no available channel"."""
+
+
+class PassedOn(HazeError):
+    """The caller's own fault, as the upstream put it: status, body and headers go back unchanged."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"The provider refused the request with status {status}.")
+        self.upstream_status = status
+        self.body = body
+
+
+def judge(channel: str, status: int, body: bytes, request_body: bytes, retry_after: str | None) -> HazeError:
+    """What a refusal (status 400 and up) of a channel means for the caller."""
+    error = error_object(body)
+    if status in OWNERS_STATUS or (status in WALLET_STATUS and _wallet_is_empty(error, request_body)):
+        return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
+    if status >= 500 or status == TOO_MANY:
+        return _trouble(channel, status, _message(error), retry_after)
+    if error is None:
+        return BadRequest(f"The provider behind channel {channel} refused the request with status {status}.")
+    return PassedOn(status, body)
+
+
+def judge_event(channel: str, error: dict[str, Any]) -> HazeError:
+    """What an error that came instead of a first event means: the status it would have had says so."""
+    code = error.get("code")
+    status = code if isinstance(code, int) else EVENT_STATUS.get(str(error.get("type")), 502)
+    if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
+        return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
+    if 400 <= status < 500 and status != TOO_MANY:
+        return BadRequest(_message(error) or f"The provider behind channel {channel} refused the request.")
+    return _trouble(channel, status, _message(error), None)
+
+
+# Anthropic's and OpenAI's error types, as the statuses they come with.
+EVENT_STATUS: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+
+
+def error_object(body: bytes) -> dict[str, Any] | None:
+    """The error object of a body in any shape providers use (Gemini sends a list); None when there is none."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(parsed, list) and parsed:
+        parsed = parsed[0]
+    if not isinstance(parsed, dict):
+        return None
+    error = parsed.get("error", parsed)
+    return error if isinstance(error, dict) else {"message": str(error)}
+
+
+def _wallet_is_empty(error: dict[str, Any] | None, request_body: bytes) -> bool:
+    if error is None:
+        return False
+    text = " ".join(str(error.get(name) or "") for name in ("message", "code", "type"))
+    found = WALLET.search(text)
+    return found is not None and found.group().encode().lower() not in request_body.lower()
+
+
+def _trouble(channel: str, status: int, message: str, retry_after: str | None) -> HazeError:
+    if status == TOO_MANY:
+        return RateLimited(message or "The provider's own rate limit is reached.", retry_after_s=_seconds(retry_after))
+    if status in (OVERLOADED, UNAVAILABLE):
+        return Overloaded(message or "The provider is overloaded.", retry_after_s=_seconds(retry_after))
+    return UpstreamFailed(message or f"The provider behind channel {channel} failed with status {status}.")
+
+
+def _message(error: dict[str, Any] | None) -> str:
+    message = error.get("message") if error else None
+    return message[:MESSAGE_CHARACTERS_MAX] if isinstance(message, str) else ""
+
+
+def _seconds(retry_after: str | None) -> int | None:
+    if retry_after is None or not retry_after.strip().isdecimal():
+        return None
+    low, high = RETRY_AFTER_S
+    return min(high, max(low, int(retry_after)))

@@ -1,0 +1,69 @@
+"""Does a channel answer? The owner asks; it is never charged to an account.
+
+GET /models costs nothing; where that does not answer with 200, one call for one token is made.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from haze_proxy.channels.client import Call, Client
+from haze_proxy.channels.directory import GLOB, Channel
+from haze_proxy.channels.kinds import PATHS
+from haze_proxy.errors import HazeError
+
+# An owner who waits at a terminal waits less long than a client whose model is thinking.
+PATIENCE_S: Final = 30
+OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a channel answered, and in a few words what."""
+
+    ok: bool
+    text: str
+
+
+async def probe(channels: Iterable[Channel]) -> dict[str, Health]:
+    """Ask each channel, all at once; the answers by the channels' names. Raises nothing: a failure is an answer."""
+    asked = list(channels)
+    async with Client() as client:
+        return dict(zip((c.name for c in asked), await asyncio.gather(*(_ask(client, c) for c in asked)), strict=True))
+
+
+async def _ask(client: Client, channel: Channel) -> Health:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await _answer(client, channel)
+    except TimeoutError:
+        return Health(ok=False, text=f"failed: no answer in {PATIENCE_S} s")
+    except HazeError as error:
+        return Health(ok=False, text=f"failed: {error.message}")
+
+
+async def _answer(client: Client, channel: Channel) -> Health:
+    status, asked = 0, "GET /models"
+    if channel.base_url:
+        status = await client.models(channel)
+    model = next((name for name in (*channel.models, *channel.aliases.values()) if GLOB.isdisjoint(name)), None)
+    if status != OK and model is not None:
+        path = "chat" if "chat" in channel.kind.protocols else "messages"
+        status, asked = await _one_token(client, channel, path, model), f"POST {PATHS[path]}"
+    return Health(status == OK, f"{'ok' if status == OK else 'failed'}: {status} to {asked}")
+
+
+async def _one_token(client: Client, channel: Channel, path: str, model: str) -> int:
+    """The status of a call for one token; the same body is one of chat and one of messages."""
+    body = orjson.dumps({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    if path == "messages":
+        headers["anthropic-version"] = "2023-06-01"
+    call = Call(channel, path, path, "", body, CIMultiDictProxy(headers))
+    answer = await client.send(call)
+    answer.close()
+    return answer.status

@@ -1,0 +1,304 @@
+"""A pretend provider: a real HTTP server on 127.0.0.1 that can be any provider, on its best or its worst day.
+
+    async with Provider() as provider:                       # provider.url == "http://127.0.0.1:PORT/v1"
+        provider.script(Reply(status=529), Reply(chunks=[*events("chat", ["Hel"])[:2], HANG_UP]))
+        ...
+        assert provider.requests[0].headers["x-api-key"] == "…"
+
+Each request takes the next scripted reply; without one it gets the right answer for its path. Steps of `chunks`: bytes
+are written as they are, an `asyncio.Event` is waited for, HANG waits until the caller leaves, HANG_UP cuts the line.
+
+Alone: `python tests/provider.py --port 9100 [--kind messages] [--log FILE] [--fail 529] [--fail-after 3]`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import hashlib
+import json
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any, NoReturn, Self
+
+import brotli  # type: ignore[import-untyped]  # it ships no types
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from provider_answers import TEXTS, USAGE, Call, Json, error_body, events, whole
+
+
+class Fault(Enum):
+    """What a provider does instead of going on."""
+
+    HANG = "waits until the caller leaves"
+    HANG_UP = "cuts the connection"
+
+
+class HungUpError(Exception):
+    """A scripted cut was reached."""
+
+
+HANG, HANG_UP = Fault.HANG, Fault.HANG_UP
+Step = bytes | asyncio.Event | Fault
+KINDS = {"/chat/completions": "chat", "/messages": "messages", "/messages/count_tokens": "messages"}
+
+
+@dataclass
+class Reply:
+    """One scripted answer.
+
+    `headers` win over the usual ones. `body`: bytes and text go out as they are, anything else as JSON. `chunks`:
+    steps, written one by one, with any status. `late`: what comes before the status line. `compress`: "gzip" or "br",
+    each chunk flushed. `content_length`: claimed instead of the true one; the connection closes after it. `raw`: the
+    whole answer, status line and all, sent as it is before the connection closes.
+    """
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = b""
+    chunks: Sequence[Step] | None = None
+    late: asyncio.Event | Fault | None = None
+    compress: str | None = None
+    content_length: int | None = None
+    raw: bytes | None = None
+
+
+@dataclass
+class Received:
+    """A request as it came. `closed` is set when the caller left before the answer ended."""
+
+    method: str
+    path: str
+    query: str
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+class Provider:
+    """The server. `otherwise` answers what is not scripted; `requests` are all that came, in their order."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        texts: Sequence[str] = TEXTS,
+        usage: Json | None = None,
+        otherwise: Callable[[Received], Reply] | None = None,
+    ) -> None:
+        self.requests: list[Received] = []
+        self.otherwise = otherwise or (lambda received: right_answer(received, texts, usage))
+        self._port = port
+        self._script: deque[Reply] = deque()
+        self._arrival = asyncio.Condition()
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        # A handler is cancelled when its caller leaves: that is how `closed` is known.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.05, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping = True
+        await self._runner.cleanup()
+
+    def script(self, *replies: Reply) -> None:
+        """Answer the next requests with `replies`, one each."""
+        self._script.extend(replies)
+
+    async def received(self, count: int) -> list[Received]:
+        """All requests, as soon as there are `count`."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: len(self.requests) >= count)
+        return self.requests
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        url = request.rel_url
+        received = Received(request.method, url.raw_path, url.raw_query_string, request.headers, await request.read())
+        async with self._arrival:
+            self.requests.append(received)
+            self._arrival.notify_all()
+        reply = self._script.popleft() if self._script else self.otherwise(received)
+        try:
+            return await _send(request, reply)
+        except HungUpError:
+            _line_of(request).close()  # not abort(): what was written before the cut still arrives
+            await _hang()
+        except (asyncio.CancelledError, ConnectionResetError):
+            if not self._stopping:
+                received.closed.set()
+            raise
+
+
+async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
+    await _take(reply.late)
+    if reply.raw is not None:
+        _line_of(request).write(reply.raw)
+        raise HungUpError
+    steps, headers = _encoded(reply)
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    if reply.chunks is None:
+        response.content_length = sum(map(len, steps))
+    if reply.content_length is not None:
+        response.content_length = reply.content_length
+        response.force_close()
+    await response.prepare(request)
+    for step in steps:
+        if isinstance(step, bytes):
+            await response.write(step)
+            await asyncio.sleep(0)
+        else:
+            await _take(step)
+    await response.write_eof()
+    return response
+
+
+async def _take(step: asyncio.Event | Fault | None) -> None:
+    if step is HANG_UP:
+        raise HungUpError
+    if step is HANG:
+        await _hang()
+    if isinstance(step, asyncio.Event):
+        await step.wait()
+
+
+async def _hang() -> NoReturn:
+    """Wait until the lost connection cancels this handler."""
+    while True:
+        await asyncio.Event().wait()
+
+
+def _line_of(request: web.Request) -> asyncio.Transport:
+    assert request.transport is not None
+    return request.transport
+
+
+def _encoded(reply: Reply) -> tuple[list[Any], CIMultiDict[str]]:
+    """The steps as they go out, and the headers that go with them."""
+    body = reply.body
+    if isinstance(body, str):
+        body = body.encode()
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    headers = CIMultiDict({"Content-Type": "application/json" if reply.chunks is None else "text/event-stream"})
+    headers.update(reply.headers)
+    steps = [body] if reply.chunks is None else list(reply.chunks)
+    if reply.compress:
+        headers["Content-Encoding"] = reply.compress
+        steps = _compressed(steps, reply.compress)
+    return steps, headers
+
+
+def _compressed(steps: Iterable[Step], encoding: str) -> list[Step]:
+    if encoding == "gzip":
+        zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+        pack, flush, finish = zipper.compress, functools.partial(zipper.flush, zlib.Z_SYNC_FLUSH), zipper.flush
+    else:
+        packer = brotli.Compressor()
+        pack, flush, finish = packer.process, packer.flush, packer.finish
+    return [*[pack(step) + flush() if isinstance(step, bytes) else step for step in steps], finish()]
+
+
+# ---- in good health ----
+
+
+def right_answer(received: Received, texts: Sequence[str] = TEXTS, usage: Json | None = None) -> Reply:
+    """What a provider in good health says. Offered tools are called once, their result is told; schemas are obeyed."""
+    path = received.path.removeprefix("/v1")
+    kind = KINDS.get(path)
+    if path == "/models":
+        return Reply(body={"object": "list", "data": [{"id": "pretend", "object": "model"}], "has_more": False})
+    if kind is None or received.method != "POST":
+        return Reply(status=404, body=error_body("chat", "not_found_error", "no such route"))
+    if path.endswith("count_tokens"):
+        return Reply(body={"input_tokens": USAGE["messages"]["input_tokens"]})
+    asked = received.json()
+    call, texts = _decided(asked, texts)
+    with_usage = kind == "messages" or bool((asked.get("stream_options") or {}).get("include_usage"))
+    if asked.get("stream"):
+        return Reply(chunks=events(kind, texts, usage, call=call, model=asked["model"], with_usage=with_usage))
+    return Reply(body=whole(kind, texts, usage, call=call, model=asked["model"]))
+
+
+def _decided(asked: Json, texts: Sequence[str]) -> tuple[Call | None, Sequence[str]]:
+    last = [turn for turn in asked["messages"] if turn["role"] not in ("system", "developer")][-1]
+    blocks = last["content"] if isinstance(last.get("content"), list) else []
+    results = [block.get("content") for block in blocks if block.get("type") == "tool_result"]
+    if last["role"] == "tool" or results:
+        told = results[0] if results else last["content"]
+        return None, ["Result: ", told if isinstance(told, str) else json.dumps(told)]
+    tools = [tool.get("function", tool) for tool in asked.get("tools") or []]
+    tools = [tool for tool in tools if "name" in tool and not tool.get("defer_loading")]
+    if tools and asked.get("tool_choice") not in ("none", {"type": "none"}):
+        tool = next((tool for tool in tools if tool["name"].lower() == "bash"), tools[0])
+        schema = tool.get("input_schema") or tool.get("parameters") or {}
+        return Call(tool["name"], _object(schema)), texts
+    form = asked.get("response_format") or (asked.get("output_config") or {}).get("format") or {}
+    if form.get("type") == "json_schema":
+        return None, [json.dumps(_object(form.get("schema") or form["json_schema"]["schema"]))]
+    return None, texts
+
+
+def _object(schema: Json) -> Json:
+    values = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}, "null": None}
+    properties = schema.get("properties", {})
+    return {name: values.get(properties.get(name, {}).get("type"), "echo ok") for name in schema.get("required", [])}
+
+
+# ---- alone ----
+
+
+def _as_told(options: argparse.Namespace, received: Received) -> Reply:
+    if options.log:
+        with open(options.log, "a", encoding="utf-8") as log:
+            log.write(json.dumps(_line(received)) + "\n")
+    kind = KINDS.get(received.path.removeprefix("/v1"))
+    if options.kind and kind and kind != options.kind:
+        return Reply(status=404, body=error_body(kind, "not_found_error", "no such route"))
+    if options.fail:
+        return Reply(status=options.fail, body=error_body(kind or "chat", "api_error", "failing as told"))
+    reply = right_answer(received)
+    if options.fail_after is None or reply.chunks is None:
+        return reply
+    return replace(reply, chunks=[*reply.chunks[: options.fail_after], HANG_UP])
+
+
+def _line(received: Received) -> Json:
+    digest = hashlib.sha256(received.body).hexdigest()
+    headers = list(received.headers.items())
+    named = {"method": received.method, "path": received.path, "query": received.query}
+    return {**named, "headers": headers, "bytes": len(received.body), "sha256": digest}
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    async with Provider(port=options.port, otherwise=lambda received: _as_told(options, received)) as provider:
+        print(provider.url, flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="A pretend provider on 127.0.0.1.")
+    parser.add_argument("--port", type=int, default=9100)
+    parser.add_argument("--kind", choices=["chat", "messages"], help="speak only this protocol")
+    parser.add_argument("--log", metavar="FILE", help="one JSON line per request: method, path, headers, body's sha256")
+    parser.add_argument("--fail", type=int, metavar="STATUS", help="answer everything with this status")
+    parser.add_argument("--fail-after", type=int, metavar="K", help="cut every stream after K events")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What a right answer of each protocol looks like: its events to stream or to cut, its body, its errors."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+TEXTS = ("Hello", " there", "!")
+USAGE: dict[str, Json] = {
+    "chat": {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14},
+    "messages": {
+        "input_tokens": 11,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 3,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call: the tool's name and its arguments."""
+
+    name: str
+    arguments: Json
+
+
+def events(
+    protocol: str,
+    texts: Sequence[str] = TEXTS,
+    usage: Json | None = None,
+    *,
+    call: Call | None = None,
+    finish: str | None = None,
+    model: str = "pretend",
+    with_usage: bool = True,
+) -> list[bytes]:
+    """The events of a right stream, to send whole or to cut: `texts`, then `call`.
+
+    `usage` goes out as it is given (`{}`: the field is missing); `finish` is the protocol's own stop reason.
+    """
+    usage = USAGE[protocol] if usage is None else usage
+    if protocol == "chat":
+        return _chat_events(texts, usage if with_usage else {}, call, finish, model)
+    return _messages_events(texts, usage, call, finish, model)
+
+
+def _chat_events(texts: Sequence[str], usage: Json, call: Call | None, finish: str | None, model: str) -> list[bytes]:
+    head: Json = {"id": "chatcmpl-pretend", "object": "chat.completion.chunk", "created": 1, "model": model}
+    deltas: list[Json] = [{"role": "assistant", "content": ""}]
+    if call is None:
+        deltas += [{"content": text} for text in texts]
+    else:
+        opening = {"index": 0, **_chat_call(call, "")}
+        arguments = [{"index": 0, "function": {"arguments": part}} for part in _halves(json.dumps(call.arguments))]
+        deltas += [{"tool_calls": [part]} for part in [opening, *arguments]]
+    choices: list[Json] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices += [{"index": 0, "delta": {}, "finish_reason": finish or ("tool_calls" if call else "stop")}]
+    documents = [{**head, "choices": [choice]} for choice in choices]
+    documents += [{**head, "choices": [], "usage": usage}] if usage else []
+    return [b"data: %s\n\n" % json.dumps(document).encode() for document in documents] + [b"data: [DONE]\n\n"]
+
+
+def _messages_events(
+    texts: Sequence[str], usage: Json, call: Call | None, finish: str | None, model: str
+) -> list[bytes]:
+    message: Json = {"id": "msg_pretend", "type": "message", "role": "assistant", "model": model, "content": []}
+    first = {"usage": {**usage, "output_tokens": 1}} if usage else {}
+    last = {"usage": {name: value for name, value in usage.items() if name != "cache_creation"}} if usage else {}
+    block: Json
+    if call is None:
+        block, deltas = {"type": "text", "text": ""}, [{"type": "text_delta", "text": text} for text in texts]
+    else:
+        block = {"type": "tool_use", "id": "toolu_pretend", "name": call.name, "input": {}}
+        parts = _halves(json.dumps(call.arguments))
+        deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
+    ending = {"stop_reason": finish or ("tool_use" if call else "end_turn"), "stop_sequence": None}
+    documents: list[Json] = [
+        {"type": "message_start", "message": {**message, "stop_reason": None, "stop_sequence": None, **first}},
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "ping"},
+        *[{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas],
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": ending, **last},
+        {"type": "message_stop"},
+    ]
+    return [b"event: %s\ndata: %s\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in documents]
+
+
+def whole(
+    protocol: str,
+    texts: Sequence[str] = TEXTS,
+    usage: Json | None = None,
+    *,
+    call: Call | None = None,
+    finish: str | None = None,
+    model: str = "pretend",
+) -> Json:
+    """The body of a right answer that is not streamed; fields as in `events`."""
+    usage = USAGE[protocol] if usage is None else usage
+    counted = {"usage": usage} if usage else {}
+    text = "".join(texts)
+    if protocol == "chat":
+        message: Json = {"role": "assistant", "content": text}
+        if call:
+            message |= {"content": None, "tool_calls": [_chat_call(call, json.dumps(call.arguments))]}
+        choice = {"index": 0, "message": message, "finish_reason": finish or ("tool_calls" if call else "stop")}
+        head: Json = {"id": "chatcmpl-pretend", "object": "chat.completion", "created": 1, "model": model}
+        return {**head, "choices": [choice], **counted}
+    block: Json = {"type": "text", "text": text}
+    if call:
+        block = {"type": "tool_use", "id": "toolu_pretend", "name": call.name, "input": call.arguments}
+    ending = {"stop_reason": finish or ("tool_use" if call else "end_turn"), "stop_sequence": None}
+    head = {"id": "msg_pretend", "type": "message", "role": "assistant", "model": model}
+    return {**head, "content": [block], **ending, **counted}
+
+
+def _chat_call(call: Call, arguments: str) -> Json:
+    return {"id": "call_pretend", "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _halves(text: str) -> tuple[str, str]:
+    return text[: len(text) // 2], text[len(text) // 2 :]
+
+
+def error_body(protocol: str, kind: str, text: str) -> Json:
+    """An error in the protocol's own envelope."""
+    if protocol == "messages":
+        return {"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_pretend"}
+    return {"error": {"message": text, "type": kind, "param": None, "code": None}}
