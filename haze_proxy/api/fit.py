@@ -1,0 +1,22 @@
+"""The client's own bytes, fitted to a candidate: the model's name there, and a request for the usage of a stream."""
+
+from haze_proxy.channels.directory import Candidate
+from haze_proxy.wire.ask import Ask
+from haze_proxy.wire.splice import splice
+
+
+def fitted(ask: Ask, candidate: Candidate) -> bytes:
+    """The body for one attempt; nothing is touched that need not be."""
+    body = ask.body
+    if candidate.upstream_model != ask.model:
+        body = splice(body, "model", candidate.upstream_model)
+    if lacks_usage(ask):
+        options = ask.parsed.get("stream_options")
+        body = splice(body, "stream_options", {**(options or {}), "include_usage": True})
+    return body
+
+
+def lacks_usage(ask: Ask) -> bool:
+    """Whether a chat stream would end without its usage: the client did not ask for it, so it will not be shown it."""
+    options = ask.parsed.get("stream_options")
+    return ask.protocol == "chat" and ask.stream and not (options and options.get("include_usage"))

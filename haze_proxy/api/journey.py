@@ -1,0 +1,176 @@
+"""One request on its way: what the gate admitted, what is known of the attempt so far, and each way it can end.
+
+Every ending is one synchronous `hold.finish`; whoever must not go on before the charge is committed awaits its result.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from haze_proxy.api.fit import fitted, lacks_usage
+from haze_proxy.channels import faults, headers
+from haze_proxy.channels.client import Answer
+from haze_proxy.channels.directory import Candidate
+from haze_proxy.context import DIRECTORY, REQUEST_ID
+from haze_proxy.errors import HazeError, UpstreamFailed
+from haze_proxy.gate import rate_limit
+from haze_proxy.gate.balance import limit_of
+from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
+from haze_proxy.money import usage
+from haze_proxy.money.prices import Price
+from haze_proxy.money.slices import Slices
+from haze_proxy.money.usage import Usage
+from haze_proxy.store.requests import Standing
+from haze_proxy.wire.ask import Ask
+from haze_proxy.wire.meter import Meter, text_tokens
+
+NANOSECONDS_PER_MS: Final = 1_000_000
+
+
+class Journey:
+    """An admitted request and its one attempt. Money: nano-dollars; times: ms since 1970, or monotonic seconds."""
+
+    def __init__(self, request: web.Request, ask: Ask, candidate: Candidate) -> None:
+        self.request = request
+        self.ask = ask
+        self.candidate = candidate
+        self.hides_usage = lacks_usage(ask)
+        self.body = fitted(ask, candidate)
+        self.answer_headers: Mapping[str, str] = {}
+        self._hold = request[HOLD]
+        self._directory = request.app[DIRECTORY].value
+        self._started = time.monotonic()
+        self._status: int | None = None
+        self._upstream_id: str | None = None
+        self._first_byte_at: int | None = None
+        self.meter = Meter(ask.protocol, hide_usage=self.hides_usage)
+        self._slices: Slices | None = None
+
+    @property
+    def request_id(self) -> str:
+        """The receipt's id."""
+        return self.request[REQUEST_ID]
+
+    def seen(self, answer: Answer) -> None:
+        """The upstream's headers are here."""
+        self._status = answer.status
+        self._upstream_id = headers.request_id(answer.headers)
+        self.answer_headers = answer.headers
+
+    def failed(self, error: HazeError) -> None:
+        """The attempt ended before its first event: nothing is charged."""
+        ended = "refused upstream" if isinstance(error, faults.PassedOn) else "failed upstream"
+        self._nothing(ended)
+
+    def answering(self) -> None:
+        """The first event is here: from now on the hold grows with the answer."""
+        self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
+        slice_tokens = self._directory.config.billing.output_slice_tokens
+        self._slices = Slices.of(self._hold, self._price(), slice_tokens, limit_of(self.ask, self.candidate))
+
+    def delivered(self) -> None:
+        """Keep the hold ahead of the answer."""
+        assert self._slices is not None  # noqa: S101 - set by answering()
+        self._slices.reach(self.meter.delivered_tokens, time.monotonic() - self._started)
+
+    async def settle_whole(self, body: bytes) -> None:
+        """Charge an answer that was not streamed, and wait until it is committed.
+
+        Raises UpstreamFailed when it is not an answer at all (nothing is charged), Unavailable when nothing could be
+        written.
+        """
+        try:
+            parsed = _answer(self.candidate.channel.name, body)
+        except HazeError as error:
+            self.failed(error)
+            raise
+        self._upstream_id = self._upstream_id or _text(parsed.get("id"))
+        self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
+        reported = parsed.get("usage")
+        if isinstance(reported, dict) and reported:
+            used, estimated = usage.read(self.ask.protocol, reported), False
+        else:
+            used, estimated = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body)), True
+        await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
+
+    async def settle_stream(self) -> None:
+        """Charge a stream that came to its end, or to the upstream's own error, and wait until it is committed."""
+        meter = self.meter
+        if meter.state == "error":
+            await self.break_off("upstream error")
+        elif meter.usage and meter.reported_final:
+            await self._settle("completed", usage.read(self.ask.protocol, meter.usage), meter.model)
+        else:
+            await self._settle("completed", self._counted(), meter.model, estimated=True)
+
+    async def break_off(self, ended: str = "upstream broke off") -> None:
+        """The upstream failed in mid-stream: charged only what it had reported as final."""
+        if self._hold.result is None and self.meter.reported_final:
+            await self._settle(ended, usage.read(self.ask.protocol, self.meter.usage), self.meter.model)
+        else:
+            self._nothing(ended)
+
+    def left(self) -> None:
+        """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
+        if self._hold.result is not None:
+            return
+        if self._status is None or self._status >= HTTPStatus.BAD_REQUEST:
+            self._nothing("client left before the answer")
+            return
+        self._finish(Outcome("client left", self._attempt(), self._counted(), self._price(self.meter.model), True))
+
+    def _counted(self) -> Usage:
+        """What was reported of the input (else the estimate), and the larger of delivered and reported output."""
+        reported = usage.read(self.ask.protocol, self.meter.usage)
+        output = max(self.meter.delivered_tokens, reported.output)
+        if not reported.total_input:
+            return usage.estimated(self.ask.input_estimate, output)
+        return replace(reported, output=output)
+
+    def _nothing(self, ended: str) -> None:
+        self._hold.finish(Outcome(ended, self._attempt()))
+        rate_limit.correct(self.request, 0)
+
+    async def _settle(self, ended: str, used: Usage, model: str | None, *, estimated: bool = False) -> None:
+        await self._finish(Outcome(ended, self._attempt(), used, self._price(model), estimated))
+
+    def _finish(self, outcome: Outcome) -> asyncio.Future[Standing]:
+        if outcome.usage is not None:
+            rate_limit.correct(self.request, outcome.usage.total_input + outcome.usage.output)
+        return self._hold.finish(outcome)
+
+    def _price(self, named: str | None = None) -> Price:
+        """What the answer costs: by the model it names, where that one has a price of its own."""
+        price = self.candidate.price
+        assert price is not None  # noqa: S101 - candidates are those with a price
+        if named is None or named in (self.candidate.upstream_model, self.ask.model):
+            return price
+        return self._directory.price_of_answer(self.candidate, named) or price
+
+    def _attempt(self) -> Attempt:
+        upstream_id = self._upstream_id or self.meter.upstream_id
+        return Attempt(self.candidate, self._status, upstream_id, self._first_byte_at)
+
+
+def _answer(channel: str, body: bytes) -> dict[str, Any]:
+    """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamFailed(f"The provider behind channel {channel} sent an answer that cannot be read.") from error
+    if not isinstance(parsed, dict):
+        raise UpstreamFailed(f"The provider behind channel {channel} sent an answer that cannot be read.")
+    if parsed.get("error") and not parsed.get("choices") and not parsed.get("content"):
+        error_object = faults.error_object(body) or {}
+        raise faults.judge_event(channel, error_object)
+    return parsed
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

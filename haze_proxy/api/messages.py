@@ -1,0 +1,54 @@
+"""POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages protocol."""
+
+import logging
+
+import orjson
+from aiohttp import web
+
+from haze_proxy.api.fit import fitted
+from haze_proxy.api.relay import relay
+from haze_proxy.channels import client, headers
+from haze_proxy.channels.client import Call
+from haze_proxy.channels.directory import Candidate
+from haze_proxy.channels.faults import PassedOn, judge
+from haze_proxy.channels.kinds import COUNT_TOKENS_PATH
+from haze_proxy.context import ASK, CANDIDATES, CLIENT
+from haze_proxy.errors import HazeError
+
+log = logging.getLogger(__name__)
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """Answer a messages request, streamed or not."""
+    return await relay(request)
+
+
+async def count_tokens(request: web.Request) -> web.Response:
+    """Count a request's input tokens: by the provider's own free counter, else by a high estimate. Never charged.
+
+    An estimate that is too low makes Claude Code compact too late, so ours is high.
+    """
+    candidate = request[CANDIDATES][0]
+    if candidate.channel.kind.counts_tokens:
+        try:
+            return await _counted(request, candidate)
+        except PassedOn as refusal:
+            if refusal.upstream_status != 404:
+                return web.Response(status=refusal.upstream_status, body=refusal.body, content_type="application/json")
+        except HazeError as error:
+            log.warning("Channel %s could not count tokens (%s); estimated.", candidate.channel.name, error.message)
+    return web.json_response({"input_tokens": request[ASK].input_estimate})
+
+
+async def _counted(request: web.Request, candidate: Candidate) -> web.Response:
+    body = fitted(request[ASK], candidate)
+    call = Call(candidate.channel, "messages", COUNT_TOKENS_PATH, request.query_string, body, request.headers)
+    answer = await request.app[CLIENT].send(call)
+    try:
+        counted = await client.read(answer)
+    finally:
+        answer.close()
+    if answer.status >= 400:
+        raise judge(candidate.channel.name, answer.status, counted, body, answer.headers.get("Retry-After"))
+    orjson.loads(counted)
+    return web.Response(body=counted, headers=headers.downstream(answer.headers))

@@ -1,0 +1,202 @@
+"""The story of one request, for all protocols: call a channel, see its first event, pass the answer on, settle.
+
+Native bytes pass as they are. A meter reads along for the usage and holds the end of a stream back until the charge is
+committed, so whoever saw an answer end has paid for it once, whatever happens to the process.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Final
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from haze_proxy.api.journey import Journey
+from haze_proxy.channels import client, faults, headers
+from haze_proxy.channels.client import Answer, Call
+from haze_proxy.channels.faults import PassedOn
+from haze_proxy.channels.kinds import PATHS
+from haze_proxy.context import ASK, CANDIDATES, CLIENT
+from haze_proxy.errors import HazeError, UpstreamFailed
+from haze_proxy.wire import envelope
+
+# As much may arrive before the first event is complete; then the answer starts all the same.
+PEEK_BYTES_MAX: Final = 64 * 2**10
+# What keeps proxies on the way from storing a stream up.
+STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+BROKEN_OFF: Final = "The provider broke off in the middle of its answer."
+
+
+async def relay(request: web.Request) -> web.StreamResponse:
+    """Answer an admitted request through its first candidate. Raises what the caller must be told before a 200."""
+    journey = Journey(request, request[ASK], request[CANDIDATES][0])
+    if journey.ask.stream:
+        return await _stream(journey)
+    return await _to_the_end(_whole(journey))
+
+
+async def _to_the_end(work: Coroutine[None, None, web.Response]) -> web.Response:
+    """Run to the end even if the caller leaves: a call that is not streamed is billed by the provider all the same."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+async def _whole(journey: Journey) -> web.Response:
+    try:
+        answer = await _attempt(journey)
+        return await _whole_of(journey, answer)
+    except PassedOn as refusal:
+        return _passed_on(journey, refusal)
+
+
+async def _whole_of(journey: Journey, answer: Answer) -> web.Response:
+    try:
+        body = await client.read(answer)
+    finally:
+        answer.close()
+    await journey.settle_whole(body)
+    return web.Response(status=answer.status, body=body, headers=headers.downstream(answer.headers))
+
+
+async def _attempt(journey: Journey) -> Answer:
+    """Call the channel. A refusal is judged here: what is raised is what the caller must be told."""
+    call = Call(
+        journey.candidate.channel,
+        journey.ask.protocol,
+        PATHS[journey.ask.protocol],
+        journey.request.query_string,
+        journey.body,
+        journey.request.headers,
+    )
+    try:
+        answer = await journey.request.app[CLIENT].send(call)
+        journey.seen(answer)
+        if answer.status < 400:
+            return answer
+        try:
+            body = await client.read(answer)
+        finally:
+            answer.close()
+        raise faults.judge(
+            journey.candidate.channel.name, answer.status, body, journey.body, answer.headers.get("Retry-After")
+        )
+    except HazeError as error:
+        journey.failed(error)
+        raise
+
+
+def _passed_on(journey: Journey, refusal: PassedOn) -> web.Response:
+    return web.Response(
+        status=refusal.upstream_status, body=refusal.body, headers=headers.downstream(journey.answer_headers)
+    )
+
+
+async def _stream(journey: Journey) -> web.StreamResponse:
+    answer: Answer | None = None
+    try:
+        answer = await _attempt(journey)
+        if not _is_stream(answer):
+            return await _to_the_end(_whole_of(journey, answer))
+        first = await _first_event(journey, answer)
+        return await _pass_on(journey, answer, first)
+    except PassedOn as refusal:
+        return _passed_on(journey, refusal)
+    except BaseException:
+        # The caller left, or a write failed: what was delivered is charged. Every other ending has been written by now.
+        journey.left()
+        raise
+    finally:
+        if answer is not None:
+            answer.close()
+
+
+def _is_stream(answer: Answer) -> bool:
+    return answer.headers.get("Content-Type", "").lower().startswith("text/event-stream")
+
+
+async def _first_event(journey: Journey, answer: Answer) -> bytes:
+    """Wait for something that can be told to the caller. Raises if it is an error: there is still a status for it."""
+    meter, passing = journey.meter, b""
+    try:
+        while not _has_event(passing) and meter.state == "open" and len(passing) < PEEK_BYTES_MAX:
+            chunk = await answer.chunk()
+            passing += meter.feed(chunk) if chunk else meter.close()
+            if not chunk:
+                break
+        if not _has_event(passing):
+            if meter.error is not None:
+                raise faults.judge_event(journey.candidate.channel.name, meter.error)
+            if not meter.finished:
+                raise UpstreamFailed("The provider's answer was empty.")
+    except HazeError as error:
+        journey.failed(error)
+        raise
+    journey.answering()
+    return passing
+
+
+def _has_event(passing: bytes) -> bool:
+    # Comments are no answer yet: OpenRouter sends some while it looks for a provider.
+    return b"data:" in passing
+
+
+def _response(answer: Answer) -> web.StreamResponse:
+    kept: CIMultiDict[str] = headers.downstream(answer.headers)
+    kept.update(STREAM_HEADERS)
+    response = web.StreamResponse(status=answer.status, headers=kept)
+    response.enable_chunked_encoding()
+    return response
+
+
+async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.StreamResponse:
+    """From the first byte to the last. The upstream's failures end here; the caller's go on up."""
+    response = _response(answer)
+    await response.prepare(journey.request)
+    meter, passing = journey.meter, first
+    try:
+        while meter.state == "open":
+            if passing:
+                await response.write(passing)
+            journey.delivered()
+            chunk = await answer.chunk()
+            passing = meter.feed(chunk) if chunk else meter.close()
+            if not chunk:
+                break
+    except UpstreamFailed as error:
+        await _break_off(journey, response, error)
+        return response
+    if passing:
+        await response.write(passing)
+    await _finish(journey, response)
+    return response
+
+
+async def _finish(journey: Journey, response: web.StreamResponse) -> None:
+    """The upstream's answer is over. Its last bytes go out once they are paid for."""
+    meter = journey.meter
+    if not meter.finished and meter.state != "error":
+        await _break_off(journey, response, UpstreamFailed(BROKEN_OFF))
+        return
+    try:
+        await journey.settle_stream()
+    except HazeError as error:
+        await _break_off(journey, response, error)
+        return
+    if meter.held:
+        await response.write(meter.held)
+    await response.write_eof()
+
+
+async def _break_off(journey: Journey, response: web.StreamResponse, error: HazeError) -> None:
+    """Say it in the stream, then cut: a polite end would be taken for a whole answer, or repeated without limit."""
+    await journey.break_off()
+    await response.write(envelope.event(error, journey.ask.protocol, journey.request_id))
+    transport = journey.request.transport
+    if transport is not None:
+        transport.close()

@@ -1,0 +1,77 @@
+"""The one route table of the API, and the sub-applications built from it.
+
+The guard is where a route is mounted: whatever stands in this table is behind the gate, under every prefix, and nothing
+else is. People paste wrong base URLs, so the same table is also served below `/v1/v1` and without `/v1`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from haze_proxy.api import chat, key, messages, models
+from haze_proxy.context import ENDPOINT, Endpoint
+
+ROUTES: Final[tuple[tuple[Endpoint, Handler], ...]] = (
+    (Endpoint("POST", "/chat/completions", "chat", "paid"), chat.completions),
+    (Endpoint("POST", "/messages", "messages", "paid"), messages.create),
+    (Endpoint("POST", "/messages/count_tokens", "messages", "counted"), messages.count_tokens),
+    (Endpoint("GET", "/models", "chat"), models.every),
+    (Endpoint("GET", "/models/{id:.+}", "chat"), models.one),
+    (Endpoint("GET", "/key", "chat"), key.show),
+)
+# The longer prefix first: aiohttp looks at them in this order.
+VERSIONED: Final = ("/v1/v1", "/v1")
+UNVERSIONED: Final = ("/chat", "/messages", "/models", "/key")
+
+
+Shared = Mapping[web.AppKey[Any], object]
+
+
+def mount(root: web.Application, gate: Sequence[Middleware], shared: Shared) -> None:
+    """Build a guarded sub-application for each prefix: one application cannot be mounted twice."""
+    for prefix in VERSIONED:
+        root.add_subapp(prefix, create_api(gate, shared, ROUTES))
+    for prefix in UNVERSIONED:
+        below = [(endpoint, handler) for endpoint, handler in ROUTES if _is_below(endpoint.path, prefix)]
+        root.add_subapp(prefix, create_api(gate, shared, below, prefix))
+
+
+def create_api(
+    gate: Sequence[Middleware], shared: Shared, routes: Sequence[tuple[Endpoint, Handler]], prefix: str = ""
+) -> web.Application:
+    """A guarded sub-application of some rows of the table, to be mounted at `prefix`.
+
+    The first gate renders errors; the table comes right after it, so that they know their protocol.
+    """
+    errors, *others = gate
+    endpoints = {handler: endpoint for endpoint, handler in routes}
+    api = web.Application(middlewares=[errors, knows(endpoints), *others])
+    for name, value in shared.items():
+        api[name] = value
+    for endpoint, handler in routes:
+        path = endpoint.path.removeprefix(prefix)
+        api.router.add_route(endpoint.method, path, handler)
+        if "{" not in path:
+            # No redirect for a trailing slash: it would lose a body.
+            api.router.add_route(endpoint.method, f"{path}/", handler)
+    return api
+
+
+def knows(endpoints: dict[Handler, Endpoint]) -> Middleware:
+    """Sets request[ENDPOINT]; a route that does not exist is answered before anyone is asked who he is."""
+
+    @web.middleware
+    async def table(request: web.Request, handler: Handler) -> web.StreamResponse:
+        endpoint = endpoints.get(request.match_info.handler)
+        if endpoint is None:
+            return await request.match_info.handler(request)
+        request[ENDPOINT] = endpoint
+        return await handler(request)
+
+    return table
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(f"{prefix}/")

@@ -1,0 +1,172 @@
+"""The house as a table of contents: what is opened, who stands at the gate in which order, what is mounted where."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from haze_proxy.api import routes
+from haze_proxy.channels.client import Client
+from haze_proxy.channels.directory import Directory
+from haze_proxy.config import Config
+from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, WALLET, Live
+from haze_proxy.gate import rate_limit
+from haze_proxy.gate.auth import auth
+from haze_proxy.gate.balance import balance
+from haze_proxy.gate.errors import MAX_BODY_MIB, errors
+from haze_proxy.gate.rate_limit import PACES, Paces
+from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
+from haze_proxy.gate.settlement import Books
+from haze_proxy.money.wallet import Wallet
+from haze_proxy.store import refusals, requests
+from haze_proxy.store.changes import Changes, Watch
+from haze_proxy.store.database import Connection, only_server, open_async, transaction
+from haze_proxy.store.keyring import Keyring
+from haze_proxy.store.migrations import migrate
+from haze_proxy.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+MINUTE_S: Final = 60
+BOOKS = web.AppKey("books", Books)
+
+
+def create_app(
+    settings: Config,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    fatal: Callable[[str], None] = log.critical,
+    clock: Callable[[], float] = time.monotonic,
+) -> web.Application:
+    """The whole application of one configuration; nothing is opened before it starts.
+
+    `fatal` is told in one line when the process must end because the store cannot be trusted any more.
+    """
+    keyring, wallet = Keyring(), Wallet()
+    books, paces, refused = Books(wallet), Paces(clock), Refusals()
+    shared: dict[web.AppKey[Any], object] = {
+        DIRECTORY: Live(Directory(settings, environ)),
+        CLIENT: Client(),
+        KEYRING: keyring,
+        WALLET: wallet,
+        PACES: paces,
+        REFUSALS: refused,
+        BOOKS: books,
+        MAX_BODY_MIB: settings.server.max_body_mib,
+    }
+    gate = (errors, request_log(refused), auth(keyring), rate_limit.rate_limit(paces), balance(books))
+
+    root = web.Application(middlewares=[errors], client_max_size=settings.server.max_body_mib * 2**20)
+    for name, value in shared.items():
+        root[name] = value
+    root.router.add_get("/healthz", alive)
+    root.router.add_get("/readyz", ready)
+    routes.mount(root, gate, shared)
+    root.on_response_prepare.append(identify)
+    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream])
+    return root
+
+
+async def identify(request: web.Request, response: web.StreamResponse) -> None:
+    """Both ids on every answer, and the state of the key's limits."""
+    if REQUEST_ID in request:
+        response.headers["request-id"] = response.headers["x-request-id"] = request[REQUEST_ID]
+    response.headers.update(rate_limit.headers(request))
+
+
+async def alive(_request: web.Request) -> web.Response:
+    """The process runs."""
+    return web.json_response({"status": "alive"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """The store can be written."""
+    writable = request.app[BOOKS].writer.ready
+    return web.json_response({"status": "ready" if writable else "not writable"}, status=200 if writable else 503)
+
+
+async def store(app: web.Application, *, settings: Config, fatal: Callable[[str], None]) -> AsyncIterator[None]:
+    """The database, its one writer, and what memory knows of it."""
+    path = Path(settings.store.path)
+    with only_server(path.parent):
+        connection = open_async(str(path), settings.store.durability)
+        await connection
+        try:
+            await connection.run(migrate)
+            epoch, interrupted = await connection.run(_begin_epoch)
+            if interrupted:
+                log.warning(
+                    "%d requests were interrupted when the last server ended; nothing was charged.", interrupted
+                )
+            watch = Watch()
+            look = partial(_look, connection, watch, app)
+            await look()
+            writer = Writer(connection, look, fatal)
+            running = asyncio.create_task(writer.run())
+            app[BOOKS].begin(writer, epoch)
+            yield
+            # What has ended must be written before the store closes.
+            writer.close()
+            await running
+            await connection.run(requests.end_epoch, epoch, _now_ms())
+        finally:
+            await connection.close()
+
+
+async def refusal_rows(app: web.Application) -> AsyncIterator[None]:
+    """One row a minute for each key and reason that was refused."""
+
+    def write() -> None:
+        if counts := app[REFUSALS].take():
+            app[BOOKS].writer.submit(
+                partial(refusals.add, minute=int(time.time() // MINUTE_S), counts=counts), urgent=False
+            )
+
+    async def each_minute() -> None:
+        while True:
+            await asyncio.sleep(MINUTE_S)
+            write()
+
+    task = asyncio.create_task(each_minute())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    write()
+
+
+async def upstream(app: web.Application) -> AsyncIterator[None]:
+    """The one session towards the providers."""
+    async with app[CLIENT]:
+        yield
+
+
+async def _look(connection: Connection, watch: Watch, app: web.Application) -> None:
+    changes = await connection.run(watch.look)
+    if changes is not None:
+        _remember(app[KEYRING], app[WALLET], changes)
+
+
+def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
+    for change in changes.keys:
+        keyring.change(change)
+        wallet.set_spent(change.key.id, change.key.spent, change.key.budget)
+    for account_id, amount in changes.balances:
+        wallet.set_balance(account_id, amount)
+
+
+def _begin_epoch(connection: sqlite3.Connection) -> tuple[int, int]:
+    with transaction(connection):
+        return requests.begin_epoch(connection, os.getpid(), _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

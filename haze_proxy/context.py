@@ -1,0 +1,48 @@
+"""Typed names of what the application and a request carry, and the one holder of what can be reloaded."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from aiohttp import web
+
+from haze_proxy.channels.client import Client
+from haze_proxy.channels.directory import Candidate, Directory
+from haze_proxy.money.wallet import Wallet
+from haze_proxy.store.keyring import Keyring
+from haze_proxy.store.keys import Key
+from haze_proxy.wire.ask import Ask
+
+T = TypeVar("T")
+
+
+class Live(Generic[T]):
+    """A value that can be replaced while requests run; each keeps the one it was admitted with."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the route table: what the gate asks before its handler runs.
+
+    `protocol` chooses the envelope of errors. `reads` says that a body is read and admitted: "paid" takes the request
+    limit and a hold, "counted" only the counting limit, "" neither.
+    """
+
+    method: str
+    path: str
+    protocol: str
+    reads: str = ""
+
+
+DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
+CLIENT = web.AppKey("client", Client)
+KEYRING = web.AppKey("keyring", Keyring)
+WALLET = web.AppKey("wallet", Wallet)
+
+REQUEST_ID = web.RequestKey("request_id", str)
+ENDPOINT = web.RequestKey("endpoint", Endpoint)
+CALLER = web.RequestKey("caller", Key)
+ASK = web.RequestKey("ask", Ask)
+CANDIDATES = web.RequestKey[tuple[Candidate, ...]]("candidates", tuple)

@@ -1,0 +1,114 @@
+"""Can they pay? Finds who would serve the request, prices it high, and sets money aside before any is spent."""
+
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from haze_proxy.channels.directory import Candidate, Directory, session_of
+from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, KEYRING, REQUEST_ID
+from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
+from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
+from haze_proxy.money import estimate, receipt
+from haze_proxy.money.wallet import ShortError
+from haze_proxy.store.keys import Key
+from haze_proxy.wire.ask import Ask
+from haze_proxy.wire.stateful import stateful_field
+
+# What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
+OUTPUT_TOKENS_UNKNOWN: Final = 16_384
+MODELS_NAMED_MAX: Final = 20
+
+
+def balance(books: Books) -> Middleware:
+    """A gate that sets request[CANDIDATES] and request[HOLD]. A hold that nobody ended on the way out is void.
+
+    Raises NoChannel before any PaymentRequired, ModelNotFound for what the key may not use, BadRequest for a field that
+    cannot be priced.
+    """
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reads = request[ENDPOINT].reads
+        if not reads:
+            return await handler(request)
+        request[CANDIDATES] = find(request)
+        if reads != "paid":
+            return await handler(request)
+        hold = request[HOLD] = _place(books, request)
+        try:
+            return await handler(request)
+        finally:
+            if hold.result is None:
+                hold.finish(Outcome("failed before an answer"))
+
+    return gate
+
+
+def find(request: web.Request) -> tuple[Candidate, ...]:
+    """The candidates of a request, in order; never none."""
+    ask, key = request[ASK], request[CALLER]
+    directory = request.app[DIRECTORY].value
+    if not key.may_use(ask.model):
+        raise ModelNotFound(_not_allowed(key, ask.model), param="model")
+    session = session_of(request.headers, ask.parsed, key.prefix)
+    candidates = directory.candidates(ask.model, ask.protocol, session)
+    if not candidates:
+        raise NoChannel(_nobody(directory, ask), param="model")
+    stateful = all(candidate.channel.stateful for candidate in candidates)
+    if not stateful and (field := stateful_field(ask.body, ask.parsed)):
+        raise BadRequest(f"{field}: What is kept on the provider's account cannot be used through Haze.", param=field)
+    return candidates
+
+
+def _place(books: Books, request: web.Request) -> RequestHold:
+    ask, key = request[ASK], request[CALLER]
+    candidates = request[CANDIDATES]
+    if field := estimate.price_changing_field(ask.parsed, ask.model, ask.protocol):
+        raise BadRequest(f"{field}: This changes the price of a request and is not offered here.", param=field)
+    slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
+    amount = max(_worth(ask, candidate, slice_tokens) for candidate in candidates)
+    try:
+        return books.open(request[REQUEST_ID], key, ask, amount)
+    except ShortError as short:
+        raise PaymentRequired(_too_little(request, short)) from short
+
+
+def _worth(ask: Ask, candidate: Candidate, slice_tokens: int) -> int:
+    """Nano-dollars to hold for one candidate: a stream begins with one slice of output."""
+    assert candidate.price is not None  # noqa: S101 - candidates are those with a price
+    output = limit_of(ask, candidate)
+    return receipt.most(candidate.price, ask.input_estimate, min(output, slice_tokens) if ask.stream else output)
+
+
+def _too_little(request: web.Request, short: ShortError) -> str:
+    needed, available = receipt.usd(short.needed), receipt.usd(short.available)
+    if short.budget:
+        return f"This API key's budget is used up: the request needs up to ${needed}, ${available} are left of it."
+    email = request.app[KEYRING].emails.get(request[CALLER].account_id, "EMAIL")
+    return (
+        f"Insufficient balance: the request needs up to ${needed}, ${available} are available. "
+        f"The owner of this Haze can top up: haze-proxy credit {email} USD"
+    )
+
+
+def limit_of(ask: Ask, candidate: Candidate) -> int:
+    """The most output tokens a request may lead to: the caller's own limit, else the model's, times its answers."""
+    if ask.output_limit is not None:
+        return ask.output_limit
+    own = candidate.max_output_tokens or OUTPUT_TOKENS_UNKNOWN
+    return own * estimate.answers(ask.parsed, ask.protocol)
+
+
+def _not_allowed(key: Key, model: str) -> str:
+    named = ", ".join((key.models or ())[:MODELS_NAMED_MAX]) or "no model"
+    return f"This API key may not use `{model}`. It may use: {named}."
+
+
+def _nobody(directory: Directory, ask: Ask) -> str:
+    text = f"No available upstream channel for the requested model `{ask.model}`"
+    if spoken := directory.protocols(ask.model):
+        return f"{text} on this endpoint. It is served on: {', '.join(spoken)}."
+    if directory.unpriced(ask.model):
+        return f"{text}: its price is not known here. The owner can add it to config.toml."
+    return f"{text}. GET /v1/models lists what is served."

@@ -1,0 +1,96 @@
+"""What does a caller hear when something goes wrong? One place renders every error, the framework's own too.
+
+The outermost gate: it gives each request its id; whatever is raised below it becomes a body in the caller's protocol.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+from aiohttp.web_exceptions import HTTPException, HTTPMethodNotAllowed, HTTPNotFound, HTTPRequestEntityTooLarge
+
+from haze_proxy.context import ENDPOINT, REQUEST_ID
+from haze_proxy.errors import BadRequest, BodyTooLarge, HazeError, MethodNotAllowed, NotFound, Unauthorized
+from haze_proxy.wire import envelope
+
+log = logging.getLogger(__name__)
+
+MESSAGES_PATH: Final = re.compile(r"^(/v1)*/messages(/|$)")
+MODELS_PATH: Final = re.compile(r"^(/v1)*/models(/|$)")
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Render what is raised below. An answer that has begun is the relay's to end: nothing is raised after that."""
+    request[REQUEST_ID] = new_request_id()
+    try:
+        return await handler(request)
+    except HazeError as error:
+        return render(request, error)
+    except HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return render(request, _from_framework(request, error))
+    except HttpProcessingError as error:
+        return render(request, BadRequest(f"The request's body cannot be read: {error.message}"))
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("Request %s failed", request[REQUEST_ID])
+        return render(request, HazeError("Something went wrong inside Haze. The owner can find it in the log."))
+
+
+def render(request: web.BaseRequest, error: HazeError) -> web.Response:
+    """An error as a response: status, body and retry headers as the caller's protocol has them."""
+    protocol = protocol_of(request)
+    response = web.Response(
+        status=envelope.status(error, protocol),
+        body=envelope.body(error, protocol, request.get(REQUEST_ID, "")),
+        content_type="application/json",
+    )
+    if error.final:
+        response.headers["x-should-retry"] = "false"
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = error.allow
+    return response
+
+
+def protocol_of(request: web.BaseRequest) -> str:
+    """Whose envelope a request wants: by its route, or where it has none, by its path.
+
+    A request for the model list is Anthropic's if it brings `anthropic-version`; its credential says nothing.
+    """
+    if MODELS_PATH.match(request.path) and "anthropic-version" in request.headers:
+        return "messages"
+    if ENDPOINT in request:
+        return request[ENDPOINT].protocol
+    return "messages" if MESSAGES_PATH.match(request.path) else "chat"
+
+
+def new_request_id() -> str:
+    """`req_`, 12 hexadecimal digits of milliseconds, 16 of chance: in the order of time, and not to be guessed."""
+    return f"req_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+
+
+def _from_framework(request: web.Request, error: HTTPException) -> HazeError:
+    if isinstance(error, HTTPNotFound):
+        return NotFound(f"There is no {request.method} {request.path} here.")
+    if isinstance(error, HTTPMethodNotAllowed):
+        return MethodNotAllowed(f"{request.path} does not take {request.method}.", allow=sorted(error.allowed_methods))
+    if isinstance(error, HTTPRequestEntityTooLarge):
+        return BodyTooLarge(f"The body is over the limit of {request.app[MAX_BODY_MIB]} MiB.")
+    return BadRequest(f"The request cannot be read: {error.reason}")
+
+
+MAX_BODY_MIB = web.AppKey("max_body_mib", int)

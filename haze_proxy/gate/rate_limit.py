@@ -1,0 +1,156 @@
+"""How fast? Takes a request and a place among the running ones by the headers alone, then reads the body once, and
+reserves its tokens. A refused request consumes nothing; on the way out the place is given back.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from haze_proxy.context import ASK, CALLER, DIRECTORY, ENDPOINT
+from haze_proxy.errors import BadEncoding, BadRequest, RateLimited
+from haze_proxy.gate import limiter
+from haze_proxy.gate.limiter import Pace
+from haze_proxy.money import estimate
+from haze_proxy.store.keys import Key
+from haze_proxy.wire import ask
+
+BODY_TIMEOUT_S: Final = 30
+ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
+
+
+class Paces:
+    """The pace of every key, and the clock they are measured by."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.of: defaultdict[int, Pace] = defaultdict(Pace)
+
+
+PACES = web.AppKey("paces", Paces)
+# Tokens a request has reserved; whoever learns the true number corrects it through `correct`.
+RESERVED = web.RequestKey("reserved", int)
+
+
+def rate_limit(paces: Paces) -> Middleware:
+    """A gate that sets request[ASK]. Raises RateLimited naming the limit, or BadRequest for a body it cannot read."""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reads = request[ENDPOINT].reads
+        if reads == "paid":
+            return await _paid(paces, request, handler)
+        if reads == "counted":
+            return await _counted(paces, request, handler)
+        return await handler(request)
+
+    return gate
+
+
+async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.StreamResponse:
+    key = request[CALLER]
+    pace = paces.of[key.id]
+    _admit(pace, key, paces.clock())
+    pace.running += 1
+    admitted = False
+    try:
+        request[ASK] = await _read(request)
+        tokens = request[ASK].input_estimate + request.app[DIRECTORY].value.config.billing.output_slice_tokens
+        wait = pace.tokens.wait(paces.clock(), tokens, key.tokens_per_minute, key.tokens_per_minute)
+        if wait:
+            raise refused("tokens per minute", key.tokens_per_minute, wait)
+        pace.tokens.take(paces.clock(), tokens, key.tokens_per_minute)
+        request[RESERVED] = tokens
+        admitted = True
+        return await handler(request)
+    finally:
+        pace.running -= 1
+        if not admitted:
+            pace.requests.take(paces.clock(), -1, key.requests_per_minute)
+
+
+async def _counted(paces: Paces, request: web.Request, handler: Handler) -> web.StreamResponse:
+    pace = paces.of[request[CALLER].id]
+    wait = pace.counts.wait(paces.clock(), 1, limiter.COUNTS_PER_MINUTE, limiter.COUNTS_PER_MINUTE)
+    if wait:
+        raise refused("token counts per minute", limiter.COUNTS_PER_MINUTE, wait)
+    if pace.counting >= limiter.COUNTS_AT_ONCE:
+        raise refused("token counts at once", limiter.COUNTS_AT_ONCE, 1)
+    pace.counts.take(paces.clock(), 1, limiter.COUNTS_PER_MINUTE)
+    pace.counting += 1
+    try:
+        request[ASK] = await _read(request)
+        return await handler(request)
+    finally:
+        pace.counting -= 1
+
+
+def _admit(pace: Pace, key: Key, now: float) -> None:
+    burst = limiter.request_burst(key.requests_per_minute)
+    if wait := pace.requests.wait(now, 1, key.requests_per_minute, burst):
+        raise refused("requests per minute", key.requests_per_minute, wait)
+    if pace.running >= key.concurrent_requests:
+        raise refused("requests at once", key.concurrent_requests, 1)
+    pace.requests.take(now, 1, key.requests_per_minute)
+
+
+def refused(what: str, limit: int, wait_s: float) -> RateLimited:
+    """429 that names the limit that was hit."""
+    seconds = limiter.retry_after(wait_s)
+    return RateLimited(
+        f"This API key's limit of {limit} {what} is reached. Retry in {seconds} s.", retry_after_s=seconds
+    )
+
+
+def correct(request: web.Request, tokens: int) -> None:
+    """Replace the reserved tokens of a request by the true number."""
+    key, paces = request[CALLER], request.app[PACES]
+    reserved = request.get(RESERVED, 0)
+    paces.of[key.id].tokens.take(paces.clock(), tokens - reserved, key.tokens_per_minute)
+    request[RESERVED] = tokens
+
+
+async def _read(request: web.Request) -> ask.Ask:
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ENCODINGS:
+        raise BadEncoding(f"Content-Encoding {coding[:40]!r} is unknown. Use gzip, deflate, br, zstd, or none.")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.read()
+    except TimeoutError as error:
+        raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s.") from error
+    read = ask.read(body, request[ENDPOINT].protocol)
+    read.input_estimate = estimate.input_tokens(body, read.parsed, read.protocol)
+    read.output_limit = estimate.output_limit(read.parsed, read.protocol)
+    return read
+
+
+def headers(request: web.Request) -> dict[str, str]:
+    """The state of a key's limits, as its protocol names it. Nothing where no limit was asked."""
+    if RESERVED not in request:
+        return {}
+    key, paces = request[CALLER], request.app[PACES]
+    pace, now = paces.of[key.id], paces.clock()
+    rows = (
+        ("requests", key.requests_per_minute, pace.requests, limiter.request_burst(key.requests_per_minute)),
+        ("tokens", key.tokens_per_minute, pace.tokens, key.tokens_per_minute),
+    )
+    anthropic = request[ENDPOINT].protocol == "messages"
+    made: dict[str, str] = {}
+    for name, limit, bucket, burst in rows:
+        left, full_in = str(bucket.left(now, limit, burst)), bucket.full_in(now)
+        if anthropic:
+            reset = (datetime.now(UTC) + timedelta(seconds=full_in)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            made[f"anthropic-ratelimit-{name}-limit"] = str(limit)
+            made[f"anthropic-ratelimit-{name}-remaining"] = left
+            made[f"anthropic-ratelimit-{name}-reset"] = reset
+        else:
+            made[f"x-ratelimit-limit-{name}"] = str(limit)
+            made[f"x-ratelimit-remaining-{name}"] = left
+            made[f"x-ratelimit-reset-{name}"] = f"{full_in:.3f}s"
+    return made

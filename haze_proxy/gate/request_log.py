@@ -1,0 +1,39 @@
+"""What was refused, and why? Counted in memory by key and reason; one row a minute, no log line for a request."""
+
+from collections import Counter
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from haze_proxy.context import CALLER
+from haze_proxy.errors import HazeError
+
+
+class Refusals:
+    """Counts by (key id, reason). As large as there are keys and reasons, however many requests are refused."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[int, str]] = Counter()
+
+    def take(self) -> Counter[tuple[int, str]]:
+        """What was counted since the last time."""
+        counts, self.counts = self.counts, Counter()
+        return counts
+
+
+REFUSALS = web.AppKey("refusals", Refusals)
+
+
+def request_log(refusals: Refusals) -> Middleware:
+    """A gate that counts what the others refuse."""
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except HazeError as error:
+            caller = request.get(CALLER)
+            refusals.counts[caller.id if caller else 0, f"{error.status} {error.anthropic_type}"] += 1
+            raise
+
+    return gate

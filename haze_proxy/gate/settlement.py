@@ -1,0 +1,148 @@
+"""How a hold becomes a row: opened in the store without waiting, ended by one synchronous step, released on commit."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from haze_proxy.channels.directory import Candidate
+from haze_proxy.errors import Unavailable
+from haze_proxy.money import receipt
+from haze_proxy.money.prices import CLASSES, Price
+from haze_proxy.money.usage import Usage
+from haze_proxy.money.wallet import Hold, Wallet
+from haze_proxy.store import requests
+from haze_proxy.store.keys import Key
+from haze_proxy.store.requests import Ended, Opened, Standing
+from haze_proxy.store.writer import Entry, Writer
+from haze_proxy.wire.ask import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to one channel: what came of it, and when its first byte did (ms since 1970; None: never)."""
+
+    candidate: Candidate
+    status: int | None = None
+    upstream_id: str | None = None
+    first_byte_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged."""
+
+    ended: str
+    attempt: Attempt | None = None
+    usage: Usage | None = None
+    price: Price | None = None
+    estimated: bool = False
+
+
+RequestHold = Hold[Outcome, asyncio.Future[Standing]]
+HOLD = web.RequestKey[RequestHold]("hold", Hold)
+
+
+class Books:
+    """The one way from a hold to the store and back."""
+
+    def __init__(self, wallet: Wallet, clock: Callable[[], float] = time.time) -> None:
+        self.wallet = wallet
+        self._clock = clock
+        self._writer: Writer | None = None
+        self._epoch = 0
+
+    def begin(self, writer: Writer, epoch: int) -> None:
+        """The store is open: requests can be admitted."""
+        self._writer, self._epoch = writer, epoch
+
+    @property
+    def writer(self) -> Writer:
+        """The store's writer. Raises Unavailable before it is open."""
+        if self._writer is None:
+            raise Unavailable("Haze is starting. Try again in a moment.", retry_after_s=1)
+        return self._writer
+
+    def open(self, request_id: str, key: Key, ask: Ask, amount: int) -> RequestHold:
+        """Set `amount` nano-dollars aside and queue the opening row.
+
+        Raises ShortError when they are not there, Unavailable when nothing can be written.
+        """
+        self.writer.reserve()
+        opened = Opened(
+            request_id,
+            self._epoch,
+            key.account_id,
+            key.id,
+            ask.protocol,
+            ask.stream,
+            ask.model[:MODEL_CHARACTERS_MAX],
+            int(self._clock() * 1000),
+            amount,
+        )
+        try:
+            settle = partial(self._settle, opened, key)
+            hold: RequestHold = self.wallet.place(key.account_id, key.id, amount, settle)
+        except BaseException:
+            self.writer.give_back()
+            raise
+        settle.keywords["opening"] = self.writer.submit(partial(requests.begin, opened=opened), urgent=False)
+        return hold
+
+    def _settle(
+        self, opened: Opened, key: Key, hold: RequestHold, outcome: Outcome, *, opening: Entry
+    ) -> asyncio.Future[Standing]:
+        # If the opening row is still waiting, the ending one says all of it.
+        opening.cancelled = True
+        ended = self._ended(opened, hold, outcome)
+        return self.writer.submit(
+            partial(requests.end, ended=ended), partial(self._committed, key, hold), urgent=ended.cost > 0
+        ).done
+
+    def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
+        attempt = outcome.attempt
+        ended = Ended(opened, "void", outcome.ended, int(self._clock() * 1000), hold.amount)
+        if attempt is not None:
+            ended = replace(
+                ended,
+                channel=attempt.candidate.channel.name,
+                upstream_model=attempt.candidate.upstream_model,
+                upstream_id=attempt.upstream_id,
+                status=attempt.status,
+                first_byte_at=attempt.first_byte_at,
+            )
+        usage, price = outcome.usage, outcome.price
+        if usage is None or price is None:
+            return ended
+        cost = receipt.charge(usage, price).cost
+        return replace(
+            ended,
+            state="settled",
+            payable=hold.cover(cost),
+            held=hold.amount,
+            cost=cost,
+            tokens=(*(getattr(usage, name) for name in TOKENS),),
+            estimated=outcome.estimated,
+            price=_price(price),
+        )
+
+    def _committed(self, key: Key, hold: RequestHold, result: Any) -> None:
+        if isinstance(result, Standing):
+            self.wallet.set_balance(key.account_id, result.balance)
+            self.wallet.set_spent(key.id, result.spent, key.budget)
+        hold.release()
+        self.writer.give_back()
+
+
+TOKENS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+MODEL_CHARACTERS_MAX = 256
+
+
+def _price(price: Price) -> str:
+    rates = {name: getattr(price, name) for name in CLASSES if getattr(price, name) is not None}
+    return orjson.dumps({"source": price.source, "version": price.version, **rates}).decode()

@@ -1,0 +1,177 @@
+"""The process: its loop, its socket, its signals, and what it says at the start."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from haze_proxy import config
+from haze_proxy.app import create_app
+from haze_proxy.channels.directory import Directory
+from haze_proxy.config import ConfigError
+from haze_proxy.context import DIRECTORY, KEYRING
+from haze_proxy.errors import BadRequest, HazeError
+from haze_proxy.gate.errors import new_request_id
+from haze_proxy.store.database import StoreError
+from haze_proxy.wire import envelope
+
+log = logging.getLogger("haze_proxy")
+
+HEADER_BYTES_MAX: Final = 32 * 2**10
+BACKLOG: Final = 4096
+SHUTDOWN_S: Final = 30
+OPEN_FILES: Final = 65_536
+
+
+def serve(config_path: Path, host: str | None = None, port: int | None = None) -> int:
+    """Run the server until it is told to stop; returns the exit status. `host` and `port` win over the file's.
+
+    Raises ConfigError or StoreError, in one line, when it cannot start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    settings = config.load(config_path)
+    _allow_open_files()
+    own_host, own_port = settings.server.host, settings.server.port
+    return uvloop.run(_run(config_path, settings, host or own_host, own_port if port is None else port))
+
+
+async def _run(config_path: Path, settings: config.Config, host: str, port: int) -> int:
+    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def fatal(reason: str) -> None:
+        log.critical("%s", reason)
+        _resolve(stop, 1)
+
+    app = create_app(settings, fatal=fatal)
+    runner = Runner(
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        max_field_size=HEADER_BYTES_MAX,
+        max_line_size=HEADER_BYTES_MAX,
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            raise StoreError(f"{host}:{port}: {error.strerror or error}") from error
+        _listen(app, config_path, stop)
+        _greet(app, config_path, site)
+        status = await stop
+    finally:
+        await runner.cleanup()
+    return status
+
+
+def _listen(app: web.Application, config_path: Path, stop: "asyncio.Future[int]") -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _resolve, stop, 0)
+    loop.add_signal_handler(signal.SIGHUP, _reload, app, config_path)
+
+
+def _resolve(stop: "asyncio.Future[int]", status: int) -> None:
+    if not stop.done():
+        stop.set_result(status)
+
+
+def _reload(app: web.Application, config_path: Path) -> None:
+    """Take over a changed configuration; requests that run keep theirs. A wrong one changes nothing."""
+    try:
+        app[DIRECTORY].value = Directory(config.load(config_path), os.environ)
+    except ConfigError as error:
+        log.error("The configuration stays as it was: %s", error)
+    else:
+        log.info("The configuration was read again.")
+
+
+def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
+    directory = app[DIRECTORY].value
+    for channel in directory.channels:
+        if channel.inactive:
+            say(f"Channel {channel.name} is inactive: {channel.inactive}.")
+    say(f"Haze serves {', '.join(listed.id for listed in directory.listed()) or 'no model'}.")
+    say(f"Haze listens on {site.name}")
+    if not app[KEYRING].keys:
+        command = f"{sys.executable} -m haze_proxy --config {config_path}"
+        say("\nNobody has a key yet. Make an account and its first key:")
+        say(f"  {command} account add you@example.com --credit 5")
+        say(f"  {command} key add you@example.com")
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal, at once even through a pipe."""
+    print(text, flush=True)  # noqa: T201
+
+
+def _allow_open_files() -> None:
+    # Each stream needs two sockets; the usual soft limit of 1,024 would stop at 500.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _first_line(message: str | None) -> str:
+    lines = (message or "malformed").strip().splitlines()
+    return lines[0].rstrip(":") if lines else "malformed"
+
+
+class HttpConnection(RequestHandler):
+    """aiohttp's connection, but what cannot be read as HTTP is answered in JSON, and is no traceback in the log."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer has begun.")
+        error: HazeError = BadRequest(f"The request cannot be read as HTTP: {_first_line(message)}")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("A request failed outside the gate", exc_info=exc)
+            error = HazeError("Something went wrong inside Haze.")
+        request_id = new_request_id()
+        response = web.Response(
+            status=status,
+            body=envelope.either(error, request_id),
+            content_type="application/json",
+            headers={"request-id": request_id, "x-request-id": request_id},
+        )
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """aiohttp's server with our connections."""
+
+    def __call__(self) -> RequestHandler:
+        return HttpConnection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with our server."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return HttpServer(
+            made.request_handler,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            loop=made._loop,
+            **made._kwargs,
+        )
