@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -96,16 +96,15 @@ async def ready(request: web.Request) -> web.Response:
 async def store(app: web.Application, *, settings: Config, fatal: Callable[[str], None]) -> AsyncIterator[None]:
     """The database, its one writer, and what memory knows of it."""
     path = Path(settings.store.path)
-    with only_server(path.parent):
+    with ExitStack() as lock:
+        await asyncio.to_thread(lock.enter_context, only_server(path.parent))
         connection = open_async(str(path), settings.store.durability)
         await connection
         try:
             await connection.run(migrate)
             epoch, interrupted = await connection.run(_begin_epoch)
             if interrupted:
-                log.warning(
-                    "%d requests were interrupted when the last server ended; nothing was charged.", interrupted
-                )
+                log.warning("%d requests were interrupted when the last server ended; nothing was charged.", interrupted)
             watch = Watch()
             look = partial(_look, connection, watch, app)
             await look()

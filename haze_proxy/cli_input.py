@@ -1,6 +1,7 @@
 """What the owner types: the words of a command line as values, and what is said when they are wrong."""
 
 import re
+import sqlite3
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
@@ -43,6 +44,8 @@ class Commands(click.Group):
             complaint = "What was typed or read is not UTF-8."
         except CLEAR as error:
             complaint = str(error)
+        except (OSError, sqlite3.Error) as error:
+            complaint = f"haze-proxy: {error}"
         click.echo(" ".join(complaint.split()), err=True)
         sys.exit(1)
 

@@ -40,18 +40,27 @@ def serve(config_path: Path, host: str | None = None, port: int | None = None) -
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     settings = config.load(config_path)
     _allow_open_files()
+    stop = Stop()
+    app = create_app(settings, fatal=stop.fatal)
     own_host, own_port = settings.server.host, settings.server.port
-    return uvloop.run(_run(config_path, settings, host or own_host, own_port if port is None else port))
+    return uvloop.run(_run(app, config_path, stop, host or own_host, own_port if port is None else port))
 
 
-async def _run(config_path: Path, settings: config.Config, host: str, port: int) -> int:
-    stop: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+class Stop:
+    """Waits for the reason to stop: a signal (0), or a store that cannot be trusted any more (1)."""
 
-    def fatal(reason: str) -> None:
+    def __init__(self) -> None:
+        self.status = 0
+        self.asked = asyncio.Event()
+
+    def fatal(self, reason: str) -> None:
+        """End with status 1, and say why."""
         log.critical("%s", reason)
-        _resolve(stop, 1)
+        self.status = 1
+        self.asked.set()
 
-    app = create_app(settings, fatal=fatal)
+
+async def _run(app: web.Application, config_path: Path, stop: Stop, host: str, port: int) -> int:
     runner = Runner(
         app,
         handler_cancellation=True,
@@ -69,32 +78,35 @@ async def _run(config_path: Path, settings: config.Config, host: str, port: int)
             raise StoreError(f"{host}:{port}: {error.strerror or error}") from error
         _listen(app, config_path, stop)
         _greet(app, config_path, site)
-        status = await stop
+        await stop.asked.wait()
     finally:
         await runner.cleanup()
-    return status
+    return stop.status
 
 
-def _listen(app: web.Application, config_path: Path, stop: "asyncio.Future[int]") -> None:
+def _listen(app: web.Application, config_path: Path, stop: Stop) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _resolve, stop, 0)
-    loop.add_signal_handler(signal.SIGHUP, _reload, app, config_path)
+        loop.add_signal_handler(number, stop.asked.set)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = loop.create_task(_reload(app, config_path))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
 
 
-def _resolve(stop: "asyncio.Future[int]", status: int) -> None:
-    if not stop.done():
-        stop.set_result(status)
-
-
-def _reload(app: web.Application, config_path: Path) -> None:
+async def _reload(app: web.Application, config_path: Path) -> None:
     """Take over a changed configuration; requests that run keep theirs. A wrong one changes nothing."""
     try:
-        app[DIRECTORY].value = Directory(config.load(config_path), os.environ)
+        settings = await asyncio.to_thread(config.load, config_path)
     except ConfigError as error:
         log.error("The configuration stays as it was: %s", error)
-    else:
-        log.info("The configuration was read again.")
+        return
+    app[DIRECTORY].value = Directory(settings, os.environ)
+    log.info("The configuration was read again.")
 
 
 def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:

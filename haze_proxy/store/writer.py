@@ -43,6 +43,16 @@ class Entry:
     then: Callable[[Any], None] | None = None
     cancelled: bool = False
 
+    def tell(self, result: Any) -> None:
+        """Wake who waits, with what the work returned or with an exception."""
+        if self.done.done():
+            return
+        if isinstance(result, Exception):
+            self.done.set_exception(result)
+            self.done.exception()  # not everyone waits: an opening row has nobody to tell
+        else:
+            self.done.set_result(result)
+
 
 class CommitUnknownError(Exception):
     """The commit failed and nobody knows whether it is on the disk, or the file is broken."""
@@ -62,11 +72,13 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._lazy: asyncio.TimerHandle | None = None
         self._closing = False
+        self._stopped = False
+        self._batch: list[Entry] = []
 
     def reserve(self) -> None:
         """Keep one place in the queue. Raises Unavailable (503) when there is none, or when nothing can be written."""
         if not self.ready or self._free <= 0:
-            raise Unavailable("Haze cannot write to its store right now. Try again in a moment.", retry_after_s=1)
+            raise _unavailable()
         self._free -= 1
 
     def give_back(self) -> None:
@@ -80,6 +92,9 @@ class Writer:
         who waits. Work that is not urgent waits a moment for company.
         """
         entry = Entry(work, self._loop.create_future(), then)
+        if self._stopped:
+            entry.tell(_unavailable())
+            return entry
         self._queue.append(entry)
         if urgent:
             self._wake.set()
@@ -108,8 +123,8 @@ class Writer:
             # A broken file, a commit nobody knows the outcome of, or a mistake of ours: without a writer nothing can be
             # charged, so nothing may be answered.
             log.exception("The writer stopped.")
-            self.ready = False
             self._fatal(str(error))
+            self._abandon()
         finally:
             timer.cancel()
 
@@ -117,6 +132,13 @@ class Writer:
         """Let `run` end once everything that waits is written."""
         self._closing = True
         self._wake.set()
+
+    def _abandon(self) -> None:
+        # Whoever waits would keep the process from ending.
+        self.ready, self._stopped = False, True
+        for entry in (*self._batch, *self._queue):
+            entry.tell(_unavailable())
+        self._queue.clear()
 
     async def _commit(self) -> None:
         if self._lazy is not None:
@@ -126,6 +148,7 @@ class Writer:
             taken = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
             batch = [entry for entry in taken if not entry.cancelled]
             if batch:
+                self._batch = batch
                 results = await self._connection.run(_transaction, [entry.work for entry in batch])
                 self._apply(batch, results)
 
@@ -134,19 +157,13 @@ class Writer:
             result = self._cannot_write(written) if isinstance(written, sqlite3.OperationalError) else written
             if entry.then is not None:
                 entry.then(result)
-            if entry.done.done():
-                continue
-            if isinstance(result, Exception):
-                entry.done.set_exception(result)
-                entry.done.exception()  # not everyone waits: an opening row has nobody to tell
-            else:
-                entry.done.set_result(result)
+            entry.tell(result)
 
     def _cannot_write(self, error: sqlite3.OperationalError) -> Unavailable:
         if self.ready:
             log.error("The store cannot be written: %s. Paid requests are refused until it can.", error)
         self.ready = False
-        return Unavailable("Haze cannot write to its store right now. Try again in a moment.", retry_after_s=1)
+        return _unavailable()
 
     async def _tick(self) -> None:
         if not self.ready:
@@ -158,6 +175,10 @@ class Writer:
             await self._poll()
         except sqlite3.OperationalError as error:
             self._cannot_write(error)
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("Haze cannot write to its store right now. Try again in a moment.", retry_after_s=1)
 
 
 def _transaction(connection: sqlite3.Connection, works: list[Work]) -> list[Any]:

@@ -1,0 +1,38 @@
+"""What every test has: a guard over the loop, and, for those that ask, a running Haze and a pretend provider."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+from gateway import ECHO, PAID, Haze, channel, running
+from provider import Provider
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks_the_loop() -> Iterator[BlockBuster]:
+    """A call that blocks inside haze_proxy fails the test: one slow file would stop every stream."""
+    with blockbuster_ctx("haze_proxy") as guard:
+        yield guard
+
+
+@pytest.fixture
+async def haze(tmp_path: Path) -> AsyncIterator[Haze]:
+    """Haze with the echo channel."""
+    async with running(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    """A pretend provider."""
+    async with Provider() as server:
+        yield server
+
+
+@pytest.fixture
+async def chained(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
+    """Haze in front of the pretend provider: `paid` on chat through an OpenAI channel, on messages through Anthropic."""
+    text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
+    async with running(tmp_path, text) as server:
+        yield server

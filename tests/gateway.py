@@ -1,0 +1,195 @@
+"""A real Haze for tests: its own folder, its own socket on 127.0.0.1, and a client to talk to it."""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from haze_proxy import config
+from haze_proxy.app import create_app
+from haze_proxy.money.receipt import nano
+from haze_proxy.server import Runner
+from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store.keys import NewKey
+from haze_proxy.store.transfers import Transfer
+
+Json = dict[str, Any]
+T = TypeVar("T")
+HELLO = [{"role": "user", "content": "Hello"}]
+PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+
+ECHO = """
+[[channels]]
+name = "echo"
+kind = "echo"
+models = ["hekiu"]
+[[models]]
+id = "hekiu"
+input = 1
+output = 5
+max_output_tokens = 32_000
+"""
+
+
+def channel(kind: str, url: str, models: str = '["paid"]', **more: str) -> str:
+    """A channel to a pretend provider, as config.toml has it."""
+    facts = {"name": f'"{kind}"', "kind": f'"{kind}"', "api_key": '"owners-secret"', "base_url": f'"{url}"'}
+    rows = "\n".join(f"{key} = {value}" for key, value in {**facts, "models": models, **more}.items())
+    return f"\n[[channels]]\n{rows}\n"
+
+
+# 1 USD per million input tokens and 10 per million output tokens: 1,000 and 10,000 nano-dollars a token.
+PAID = '\n[[models]]\nid = "paid"\ninput = 1\noutput = 10\nmax_output_tokens = 1000\n'
+
+
+@dataclass
+class Haze:
+    """A running server and what tests ask of it. `key` belongs to an account with ten dollars."""
+
+    app: web.Application
+    url: str
+    path: Path
+    session: aiohttp.ClientSession
+    key: str = ""
+    clock: list[float] = field(default_factory=lambda: [1000.0])
+
+    def account(self, usd: str = "10", email: str = "a@example.com", **limits: Any) -> str:
+        """Make an account with a balance and a key, as another process would; returns the key."""
+        new = NewKey(
+            **{
+                "name": "test",
+                "requests_per_minute": 100_000,
+                "tokens_per_minute": 1_000_000_000,
+                "concurrent_requests": 1000,
+                **limits,
+            }
+        )
+        secret = keys.make_secret()
+        apart(_make_account, self.path, email, nano(usd), new, secret)
+        return secret
+
+    async def known(self, key: str) -> str:
+        """Wait until the server has noticed a key."""
+        async with asyncio.timeout(5):
+            while (await self.get("/v1/key", key=key)).status == 401:
+                await asyncio.sleep(0.02)
+        return key
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """What a query finds, or changes, in the store as another process sees it."""
+        return apart(_with_store, self.path, lambda connection: list(connection.execute(sql, values)))
+
+    def balance(self, account_id: int = 1) -> int:
+        """The committed balance of an account in nano-dollars."""
+        return apart(_with_store, self.path, lambda c: transfers.balance(c, transfers.account(account_id)))
+
+    def check(self) -> list[str]:
+        """What is wrong with the books."""
+        return apart(_with_store, self.path, transfers.check)
+
+    async def ended(self, count: int = 1) -> list[sqlite3.Row]:
+        """The rows of requests, as soon as `count` of them have ended."""
+        async with asyncio.timeout(5):
+            while len(rows := self.rows("SELECT * FROM requests WHERE state <> 'open' ORDER BY id")) < count:
+                await asyncio.sleep(0.01)
+        return rows
+
+    async def get(self, path: str, *, key: str | None = None, headers: Mapping[str, str] | None = None) -> "Answer":
+        """A GET with a key."""
+        return await self._send("GET", path, None, key, headers or {})
+
+    async def post(
+        self, path: str, body: Any, *, key: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> "Answer":
+        """A POST of JSON (bytes go out as they are) with a key."""
+        return await self._send("POST", path, body, key, headers or {})
+
+    async def ask(self, protocol: str, model: str = "hekiu", *, key: str | None = None, **fields: Any) -> "Answer":
+        """A small request in a protocol."""
+        body = {"model": model, "messages": HELLO, **({"max_tokens": 100} if protocol == "messages" else {}), **fields}
+        return await self.post(PATHS[protocol], body, key=key)
+
+    async def _send(
+        self, method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]
+    ) -> "Answer":
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        sent = {"Authorization": f"Bearer {self.key if key is None else key}", **headers}
+        if key == "":
+            del sent["Authorization"]
+        async with self.session.request(
+            method, self.url + path, data=data, headers=sent, allow_redirects=False
+        ) as response:
+            cut, parts = False, []
+            try:
+                async for part in response.content.iter_any():
+                    parts.append(part)
+            except aiohttp.ClientPayloadError:
+                cut = True
+            return Answer(response.status, response.headers, b"".join(parts), cut)
+
+
+@dataclass
+class Answer:
+    """What came back; `cut`: the connection broke before the answer's end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: bool
+
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+    def error(self) -> Json:
+        """The error object of an error body."""
+        return self.json()["error"]
+
+
+def apart(function: Callable[..., T], *args: Any) -> T:
+    """Run in a thread of its own, as another process would: the guard over the server's loop does not mean us."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
+
+
+def _with_store(path: Path, function: Callable[[sqlite3.Connection], T]) -> T:
+    with contextlib.closing(database.connect(str(path))) as connection:
+        return function(connection)
+
+
+def _make_account(path: Path, email: str, balance: int, new: NewKey, secret: str) -> None:
+    now = time.time_ns() // 1_000_000
+    with contextlib.closing(database.connect(str(path))) as connection, database.transaction(connection):
+        number = accounts.add(connection, email, password_hash=None, is_admin=False, now_ms=now)
+        if balance:
+            accounts.credit(connection, number, balance, Transfer(transfers.MANUAL, "", balance, "credit"), now)
+        keys.add(connection, number, new, secret, now)
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, text: str = ECHO, environ: Mapping[str, str] | None = None) -> AsyncIterator[Haze]:
+    """Haze with a configuration of this text, and an account `a@example.com` whose key `haze.key` is known."""
+    (folder / "config.toml").write_text(text)
+    settings = await asyncio.to_thread(config.load, folder / "config.toml")
+    clock = [1000.0]
+    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0]))
+    runner = Runner(app, handler_cancellation=True, access_log=None, max_field_size=32_768, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession(auto_decompress=False) as session:
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            haze = Haze(app, url, Path(settings.store.path), session, clock=clock)
+            haze.key = await haze.known(haze.account())
+            yield haze
+    finally:
+        await runner.cleanup()
