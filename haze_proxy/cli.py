@@ -259,11 +259,12 @@ def _store(settings: Config) -> Iterator[sqlite3.Connection]:
     path = Path(settings.store.path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    try:
         with closing(database.connect(str(path), settings.store.durability)) as connection:
             migrate(connection)
             yield connection
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}") from error
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
 

@@ -52,18 +52,17 @@ async def _answer(client: Client, channel: Channel) -> Health:
         status = await client.models(channel)
     model = next((name for name in (*channel.models, *channel.aliases.values()) if GLOB.isdisjoint(name)), None)
     if status != OK and model is not None:
-        path = "chat" if "chat" in channel.kind.protocols else "messages"
-        status, asked = await _one_token(client, channel, path, model), f"POST {PATHS[path]}"
+        protocol = "chat" if "chat" in channel.kind.protocols else "messages"
+        status, asked = await _one_token(client, channel, protocol, model), f"POST {PATHS[protocol]}"
     return Health(status == OK, f"{'ok' if status == OK else 'failed'}: {status} to {asked}")
 
 
-async def _one_token(client: Client, channel: Channel, path: str, model: str) -> int:
+async def _one_token(client: Client, channel: Channel, protocol: str, model: str) -> int:
     """The status of a call for one token; the same body is one of chat and one of messages."""
     body = orjson.dumps({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
     headers = CIMultiDict({"Content-Type": "application/json"})
-    if path == "messages":
+    if protocol == "messages":
         headers["anthropic-version"] = "2023-06-01"
-    call = Call(channel, path, path, "", body, CIMultiDictProxy(headers))
-    answer = await client.send(call)
+    answer = await client.send(Call(channel, protocol, PATHS[protocol], "", body, CIMultiDictProxy(headers)))
     answer.close()
     return answer.status

@@ -255,7 +255,8 @@ class Spending(RuleBasedStateMachine):
         """A stream goes on."""
         if hold and id(hold) in self.running:
             before = hold.amount
-            assert hold.amount == (before + amount if hold.extend(amount) else before)
+            grown = hold.extend(amount)
+            assert hold.amount == before + amount * grown
 
     @rule(hold=consumes(holds), cost=amounts)
     def settle(self, hold: Any, cost: int) -> None:

@@ -24,8 +24,10 @@ def _move(books, *what, **more) -> int:
         "UPDATE transfers SET memo = 'better'",
         "UPDATE transfers SET request_id = NULL",
         "DELETE FROM transfers",
-        "INSERT OR REPLACE INTO transfers (id, debit, credit, amount, kind, created_at)"
-        + " SELECT id, debit, credit, 1, kind, 1 FROM transfers",
+        (
+            "INSERT OR REPLACE INTO transfers (id, debit, credit, amount, kind, created_at)"
+            " SELECT id, debit, credit, 1, kind, 1 FROM transfers"
+        ),
         "UPDATE OR REPLACE transfers SET id = 1",
     ],
     ids=["amount", "memo", "request", "delete", "replace", "update or replace"],
@@ -150,16 +152,20 @@ SABOTAGE = {
         ["The balances add up to 1, not to zero.", "account:1 stands at 71, but its transfers add up to 70."],
     ),
     "money moved behind the books": (
-        "UPDATE ledger SET balance = balance + CASE name WHEN 'account:1' THEN 5 ELSE -5 END"
-        + " WHERE name IN ('account:1', 'house:revenue')",
+        (
+            "UPDATE ledger SET balance = balance + CASE name WHEN 'account:1' THEN 5 ELSE -5 END"
+            " WHERE name IN ('account:1', 'house:revenue')"
+        ),
         [
             "account:1 stands at 75, but its transfers add up to 70.",
             "house:revenue stands at 25, but its transfers add up to 30.",
         ],
     ),
     "a debt": (
-        "INSERT INTO transfers (debit, credit, amount, kind, created_at)"
-        + " VALUES ('account:1', 'house:revenue', 75, 'fee', 0)",
+        (
+            "INSERT INTO transfers (debit, credit, amount, kind, created_at)"
+            " VALUES ('account:1', 'house:revenue', 75, 'fee', 0)"
+        ),
         ["account:1 is below zero: -5."],
     ),
     "a cost nobody paid": (
@@ -175,10 +181,12 @@ SABOTAGE = {
         ],
     ),
     "a forgotten request": (
-        "UPDATE requests SET state = 'open', cost = 0; DELETE FROM transfers WHERE id = 2;"
-        + " UPDATE ledger SET balance = 0 WHERE name = 'house:revenue';"
-        + " UPDATE ledger SET balance = 100 WHERE name = 'account:1'; UPDATE keys SET spent = 0;"
-        + " INSERT INTO epochs (pid, started_at) VALUES (2, 0)",
+        (
+            "UPDATE requests SET state = 'open', cost = 0; DELETE FROM transfers WHERE id = 2;"
+            " UPDATE ledger SET balance = 0 WHERE name = 'house:revenue';"
+            " UPDATE ledger SET balance = 100 WHERE name = 'account:1'; UPDATE keys SET spent = 0;"
+            " INSERT INTO epochs (pid, started_at) VALUES (2, 0)"
+        ),
         ["Request r1 is open, but its server (epoch 1) is gone."],
     ),
     "a key that forgot": ("UPDATE keys SET spent = 1", ["Key 1 has spent 1, but its requests cost 30."]),

@@ -57,11 +57,21 @@ async def _desk(connection: database.Connection, poll: Callable[[], Any] | None 
 
 
 @pytest.fixture
-async def desk(books) -> AsyncIterator[Desk]:
-    """A writer on a store with one account of 1000 nano-dollars."""
+def rich(books):
+    """A store with one account of 1000 nano-dollars."""
     books.account(1000)
-    async with _desk(database.open_async(str(books.path), "normal")) as desk:
+    return books
+
+
+@pytest.fixture
+async def desk(rich) -> AsyncIterator[Desk]:
+    """A running writer on it."""
+    async with _desk(database.open_async(str(rich.path), "normal")) as desk:
         yield desk
+
+
+def _balance(books) -> int:
+    return books.connection.execute("SELECT balance FROM ledger WHERE name = 'account:1'").fetchone()[0]
 
 
 def _charge(amount: int) -> Callable[[sqlite3.Connection], int]:
@@ -77,13 +87,13 @@ def _blob(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO blobs VALUES (zeroblob(1000000))")
 
 
-async def test_what_waits_together_is_committed_together(desk: Desk, books) -> None:
+async def test_what_waits_together_is_committed_together(desk: Desk, rich) -> None:
     """A commit costs the same for one charge as for a hundred."""
     entries = [desk.writer.submit(_charge(1)) for _ in range(100)]
     balances = await asyncio.gather(*(entry.done for entry in entries))
     assert balances == [1000 - n for n in range(1, 101)]
     assert desk.commits() == 1
-    assert books.balance(1) == 900
+    assert _balance(rich) == 900
 
 
 async def test_more_than_a_batch_is_committed_in_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,14 +103,14 @@ async def test_more_than_a_batch_is_committed_in_batches(desk: Desk, monkeypatch
     assert desk.commits() == 3
 
 
-async def test_a_result_is_told_once_it_is_on_the_disk(desk: Desk, books) -> None:
+async def test_a_result_is_told_once_it_is_on_the_disk(desk: Desk, rich) -> None:
     """Whoever is told "charged" may show the end of an answer."""
     assert await desk.writer.write(_charge(400)) == 600
-    assert books.balance(1) == 600
+    assert _balance(rich) == 600
 
 
 @pytest.mark.parametrize("position", [0, 2, 4], ids=["first", "between", "last"])
-async def test_a_piece_that_fails_hurts_nobody_else(desk: Desk, books, position: int) -> None:
+async def test_a_piece_that_fails_hurts_nobody_else(desk: Desk, rich, position: int) -> None:
     """One account's overdraft must not void the charges of those who happened to wait beside it."""
     amounts = [10] * 5
     amounts[position] = 5000
@@ -108,8 +118,8 @@ async def test_a_piece_that_fails_hurts_nobody_else(desk: Desk, books, position:
     results = await asyncio.gather(*(entry.done for entry in entries), return_exceptions=True)
     assert isinstance(results.pop(position), sqlite3.IntegrityError)
     assert results == [990, 980, 970, 960]
-    assert books.balance(1) == 960
-    assert books.check() == []
+    assert _balance(rich) == 960
+    assert await asyncio.to_thread(rich.check) == []
     assert desk.writer.ready
 
 
@@ -153,14 +163,14 @@ async def test_memory_hears_of_what_was_not_written(desk: Desk) -> None:
     assert heard == [caught.value]
 
 
-async def test_who_left_is_charged_all_the_same(desk: Desk, books) -> None:
+async def test_who_left_is_charged_all_the_same(desk: Desk, rich) -> None:
     """A waiter that is cancelled does not take the work with it."""
     heard: list[int] = []
     entry = desk.writer.submit(_charge(1), heard.append)
     entry.done.cancel()
     await desk.writer.write(_charge(1))
     assert heard == [999]
-    assert books.balance(1) == 998
+    assert _balance(rich) == 998
 
 
 async def test_an_opening_row_waits_for_company(desk: Desk) -> None:
@@ -188,7 +198,7 @@ async def test_an_opening_row_without_company_is_written_soon(desk: Desk) -> Non
 
 
 async def test_a_place_is_kept_for_each_request_until_there_are_none(
-    desk: Desk, books, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A queue without end would fill the memory with answers nobody has been charged for."""
     monkeypatch.setattr(writer_module, "PLACES", 2)
@@ -202,14 +212,14 @@ async def test_a_place_is_kept_for_each_request_until_there_are_none(
     writer.reserve()
 
 
-async def test_what_waits_is_written_before_the_writer_ends(desk: Desk, books) -> None:
+async def test_what_waits_is_written_before_the_writer_ends(desk: Desk, rich) -> None:
     """A server that is told to stop has answers whose ends were already seen."""
     entries = [desk.writer.submit(_charge(1), urgent=False) for _ in range(5)]
     desk.writer.close()
     assert desk.task is not None
     await asyncio.wait_for(desk.task, PATIENCE_S)
     assert [entry.done.result() for entry in entries] == [999, 998, 997, 996, 995]
-    assert books.balance(1) == 995
+    assert _balance(rich) == 995
 
 
 async def test_foreign_changes_are_looked_for_while_nothing_happens(desk: Desk) -> None:
@@ -222,7 +232,7 @@ def _set_pragma(text: str) -> Callable[[sqlite3.Connection], Any]:
     return lambda connection: connection.execute(f"PRAGMA {text}").fetchall()
 
 
-async def test_a_full_disk_refuses_and_recovers_by_itself(desk: Desk, books) -> None:
+async def test_a_full_disk_refuses_and_recovers_by_itself(desk: Desk, rich) -> None:
     """Those who wait get 503, nothing of their work stays, and no hand is needed once there is room again."""
     [[pages]] = await desk.connection.run(_set_pragma("page_count"))
     await desk.connection.run(_set_pragma(f"max_page_count = {pages}"))
@@ -232,13 +242,13 @@ async def test_a_full_disk_refuses_and_recovers_by_itself(desk: Desk, books) -> 
     assert not desk.writer.ready
     with pytest.raises(Unavailable):
         desk.writer.reserve()
-    assert books.balance(1) == 1000
+    assert _balance(rich) == 1000
     await desk.connection.run(_set_pragma("max_page_count = 100000"))
     await desk.next_poll()
     assert desk.writer.ready
     desk.writer.reserve()
     await asyncio.gather(*(desk.writer.submit(work).done for work in (_charge(1), _blob)))
-    assert books.balance(1) == 999
+    assert _balance(rich) == 999
     assert desk.fatal == []
 
 
@@ -258,7 +268,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
 
 
 async def test_a_read_only_store_refuses_until_it_is_writable(
-    desk: Desk, books, probes, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, rich, probes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file system that was remounted read-only after a fault: payers are refused, and it is retried."""
     monkeypatch.setattr(writer_module, "RETRY_S", 0.01)
@@ -277,15 +287,15 @@ async def test_a_read_only_store_refuses_until_it_is_writable(
     assert desk.fatal == []
 
 
-async def test_a_lock_that_lasts_too_long_is_a_503_and_no_more(books, other, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lock_that_lasts_too_long_is_a_503_and_no_more(rich, other, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody's forgotten shell on the database must not take the server down for good."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 1)
-    books.account(1000)
-    async with _desk(database.open_async(str(books.path), "normal")) as desk:
-        with database.transaction(other.connection):
-            with pytest.raises(Unavailable):
-                await desk.writer.write(_charge(1))
-            assert not desk.writer.ready
+    async with _desk(database.open_async(str(rich.path), "normal")) as desk:
+        other.connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await desk.writer.write(_charge(1))
+        assert not desk.writer.ready
+        other.connection.execute("ROLLBACK")
         await desk.next_poll()
         assert await desk.writer.write(_charge(1)) == 999
         assert desk.fatal == []
@@ -311,23 +321,22 @@ def _break(books) -> None:
 
 
 @pytest.mark.parametrize("where", ["work", "poll"])
-async def test_a_broken_file_ends_the_process(books, where: str) -> None:
+async def test_a_broken_file_ends_the_process(rich, where: str) -> None:
     """Nobody knows what is in it any more: to go on charging would be to invent balances."""
-    books.account(1000)
-    connection = database.open_async(str(books.path), "normal")
+    connection = database.open_async(str(rich.path), "normal")
 
     async def poll() -> None:
         if where == "poll":
             await connection.run(lambda c: c.execute("SELECT * FROM ledger").fetchall())
 
     async with _desk(connection, poll) as desk:
-        _break(books)
-        if where == "work":
-            desk.writer.submit(_charge(1))
+        _break(rich)
+        entry = desk.writer.submit(_charge(1)) if where == "work" else None
         assert desk.task is not None
         await asyncio.wait_for(desk.task, PATIENCE_S)
         assert "malformed" in desk.fatal[0]
         assert not desk.writer.ready
+        assert entry is None or isinstance(entry.done.exception(), Unavailable)
 
 
 class Flaky(sqlite3.Connection):
@@ -352,12 +361,11 @@ FATES = {
 
 
 @pytest.mark.parametrize(("code", "fatal"), FATES.values(), ids=FATES)
-async def test_a_commit_of_unknown_outcome_ends_the_process(books, code: int, fatal: bool) -> None:
+async def test_a_commit_of_unknown_outcome_ends_the_process(rich, code: int, fatal: bool) -> None:
     """To retry might charge twice, to drop might not charge at all; a commit that surely failed is only a 503."""
-    books.account(1000)
 
     def connector() -> sqlite3.Connection:
-        return sqlite3.connect(books.path, isolation_level=None, check_same_thread=False, factory=Flaky)
+        return sqlite3.connect(rich.path, isolation_level=None, check_same_thread=False, factory=Flaky)
 
     async with _desk(database.Connection(connector, iter_chunk_size=64)) as desk:
         await desk.connection.run(lambda connection: setattr(connection, "code", code))
@@ -369,7 +377,17 @@ async def test_a_commit_of_unknown_outcome_ends_the_process(books, code: int, fa
         if not fatal:
             assert isinstance(entry.done.exception(), Unavailable)
             await desk.connection.run(lambda connection: setattr(connection, "code", 0))
-    assert books.balance(1) == 1000
+    assert _balance(rich) == 1000
+
+
+async def test_nobody_waits_for_a_writer_that_has_stopped(desk: Desk) -> None:
+    """A process that must end is held up by every request that still hopes for its commit."""
+    first = desk.writer.submit(_charge(1), lambda _: 1 // 0)
+    second = desk.writer.submit(_charge(1))
+    assert desk.task is not None
+    await asyncio.wait_for(desk.task, PATIENCE_S)
+    third = desk.writer.submit(_charge(1))
+    assert [type(entry.done.exception()) for entry in (first, second, third)] == [Unavailable] * 3
 
 
 async def test_a_mistake_in_what_memory_hears_ends_the_process(desk: Desk) -> None:
