@@ -21,8 +21,8 @@ from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, WALLET, L
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
-from haze_proxy.gate.errors import MAX_BODY_MIB, errors
-from haze_proxy.gate.rate_limit import PACES, Paces
+from haze_proxy.gate.errors import errors
+from haze_proxy.gate.rate_limit import MAX_BODY_MIB, PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
 from haze_proxy.money.wallet import Wallet

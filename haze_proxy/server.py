@@ -12,17 +12,14 @@ from typing import Final
 
 import uvloop
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
 
 from haze_proxy import config
 from haze_proxy.app import create_app
 from haze_proxy.channels.directory import Directory
 from haze_proxy.config import ConfigError
 from haze_proxy.context import DIRECTORY, KEYRING
-from haze_proxy.errors import BadRequest, HazeError
-from haze_proxy.gate.errors import new_request_id
+from haze_proxy.gate.connection import Runner
 from haze_proxy.store.database import StoreError
-from haze_proxy.wire import envelope
 
 log = logging.getLogger("haze_proxy")
 
@@ -63,11 +60,11 @@ class Stop:
 async def _run(app: web.Application, config_path: Path, stop: Stop, host: str, port: int) -> int:
     runner = Runner(
         app,
-        handler_cancellation=True,
         access_log=None,
         max_field_size=HEADER_BYTES_MAX,
         max_line_size=HEADER_BYTES_MAX,
-        shutdown_timeout=SHUTDOWN_S,
+        # aiohttp waits twice for an answer that runs: before it asks it to end, and after.
+        shutdown_timeout=SHUTDOWN_S / 2,
     )
     await runner.setup()
     try:
@@ -134,56 +131,3 @@ def _allow_open_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _first_line(message: str | None) -> str:
-    lines = (message or "malformed").strip().splitlines()
-    return lines[0].rstrip(":") if lines else "malformed"
-
-
-class HttpConnection(RequestHandler):
-    """aiohttp's connection, but what cannot be read as HTTP is answered in JSON, and is no traceback in the log."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if request.writer.output_size > 0:
-            raise ConnectionError("The answer has begun.")
-        error: HazeError = BadRequest(f"The request cannot be read as HTTP: {_first_line(message)}")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log_exception("A request failed outside the gate", exc_info=exc)
-            error = HazeError("Something went wrong inside Haze.")
-        request_id = new_request_id()
-        response = web.Response(
-            status=status,
-            body=envelope.either(error, request_id),
-            content_type="application/json",
-            headers={"request-id": request_id, "x-request-id": request_id},
-        )
-        response.force_close()
-        return response
-
-
-class HttpServer(web.Server):
-    """aiohttp's server with our connections."""
-
-    def __call__(self) -> RequestHandler:
-        return HttpConnection(self, loop=self._loop, **self._kwargs)
-
-
-class Runner(web.AppRunner):
-    """aiohttp's runner with our server."""
-
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        return HttpServer(
-            made.request_handler,
-            request_factory=made.request_factory,
-            handler_cancellation=made.handler_cancellation,
-            loop=made._loop,
-            **made._kwargs,
-        )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import json
 import sqlite3
 import time
@@ -17,9 +18,10 @@ from aiohttp import web
 from haze_proxy import config
 from haze_proxy.app import create_app
 from haze_proxy.money.receipt import nano
-from haze_proxy.server import Runner
+from haze_proxy.gate.connection import Runner
 from haze_proxy.store import accounts, database, keys, transfers
 from haze_proxy.store.keys import NewKey
+from haze_proxy.store.migrations import migrate
 from haze_proxy.store.transfers import Transfer
 
 Json = dict[str, Any]
@@ -58,7 +60,7 @@ class Haze:
     app: web.Application
     url: str
     path: Path
-    session: aiohttp.ClientSession
+    session: aiohttp.ClientSession = field(init=False)
     key: str = ""
     clock: list[float] = field(default_factory=lambda: [1000.0])
 
@@ -121,10 +123,11 @@ class Haze:
     async def _send(
         self, method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]
     ) -> "Answer":
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        sent = {"Authorization": f"Bearer {self.key if key is None else key}", **headers}
-        if key == "":
-            del sent["Authorization"]
+        data: Any = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if data and len(data) > 2**20:
+            data = io.BytesIO(data)  # aiohttp warns of more in one piece
+        own = {} if key == "" else {"Authorization": f"Bearer {self.key if key is None else key}"}
+        sent = {**own, **headers}
         async with self.session.request(
             method, self.url + path, data=data, headers=sent, allow_redirects=False
         ) as response:
@@ -168,11 +171,20 @@ def _with_store(path: Path, function: Callable[[sqlite3.Connection], T]) -> T:
 
 def _make_account(path: Path, email: str, balance: int, new: NewKey, secret: str) -> None:
     now = time.time_ns() // 1_000_000
-    with contextlib.closing(database.connect(str(path))) as connection, database.transaction(connection):
-        number = accounts.add(connection, email, password_hash=None, is_admin=False, now_ms=now)
-        if balance:
-            accounts.credit(connection, number, balance, Transfer(transfers.MANUAL, "", balance, "credit"), now)
-        keys.add(connection, number, new, secret, now)
+    path.parent.mkdir(exist_ok=True)
+    with contextlib.closing(database.connect(str(path))) as connection:
+        migrate(connection)
+        with database.transaction(connection):
+            _add_account(connection, email, balance, new, secret, now)
+
+
+def _add_account(
+    connection: sqlite3.Connection, email: str, balance: int, new: NewKey, secret: str, now: int
+) -> None:
+    number = accounts.add(connection, email, password_hash=None, is_admin=False, now_ms=now)
+    if balance:
+        accounts.credit(connection, number, balance, Transfer(transfers.MANUAL, "", balance, "credit"), now)
+    keys.add(connection, number, new, secret, now)
 
 
 @contextlib.asynccontextmanager
@@ -182,14 +194,15 @@ async def running(folder: Path, text: str = ECHO, environ: Mapping[str, str] | N
     settings = await asyncio.to_thread(config.load, folder / "config.toml")
     clock = [1000.0]
     app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0]))
-    runner = Runner(app, handler_cancellation=True, access_log=None, max_field_size=32_768, shutdown_timeout=0.2)
+    haze = Haze(app, "", Path(settings.store.path), clock=clock)
+    # Before the start, so that no test has to wait until the server has noticed.
+    haze.key = haze.account()
+    runner = Runner(app, access_log=None, max_field_size=32_768, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        async with aiohttp.ClientSession(auto_decompress=False) as session:
-            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            haze = Haze(app, url, Path(settings.store.path), session, clock=clock)
-            haze.key = await haze.known(haze.account())
+        async with aiohttp.ClientSession(auto_decompress=False) as haze.session:
+            haze.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
             yield haze
     finally:
         await runner.cleanup()

@@ -5,7 +5,8 @@ Every ending is one synchronous `hold.finish`; whoever must not go on before the
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -21,6 +22,7 @@ from haze_proxy.context import DIRECTORY, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
+from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
 from haze_proxy.money import usage
 from haze_proxy.money.prices import Price
@@ -56,6 +58,18 @@ class Journey:
     def request_id(self) -> str:
         """The receipt's id."""
         return self.request[REQUEST_ID]
+
+    @contextmanager
+    def cancelled_when_left(self) -> Iterator[None]:
+        """Inside, the task is cancelled when the caller goes away, and its upstream with it."""
+        connection = self.request.protocol
+        if not isinstance(connection, HttpConnection):
+            raise TypeError("Haze's own connections are needed to notice a caller who leaves.")
+        connection.cancel_when_left(asyncio.current_task())
+        try:
+            yield
+        finally:
+            connection.cancel_when_left(None)
 
     def seen(self, answer: Answer) -> None:
         """The upstream's headers are here."""

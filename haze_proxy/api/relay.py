@@ -4,8 +4,6 @@ Native bytes pass as they are. A meter reads along for the usage and holds the e
 committed, so whoever saw an answer end has paid for it once, whatever happens to the process.
 """
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Final
 
 from aiohttp import web
@@ -30,27 +28,13 @@ BROKEN_OFF: Final = "The provider broke off in the middle of its answer."
 async def relay(request: web.Request) -> web.StreamResponse:
     """Answer an admitted request through its first candidate. Raises what the caller must be told before a 200."""
     journey = Journey(request, request[ASK], request[CANDIDATES][0])
-    if journey.ask.stream:
-        return await _stream(journey)
-    return await _to_the_end(_whole(journey))
-
-
-async def _to_the_end(work: Coroutine[None, None, web.Response]) -> web.Response:
-    """Run to the end even if the caller leaves: a call that is not streamed is billed by the provider all the same."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()
-        raise
+    return await (_stream(journey) if journey.ask.stream else _whole(journey))
 
 
 async def _whole(journey: Journey) -> web.Response:
+    # Not cancelled when the caller leaves: the provider bills it all the same, so it is finished and charged.
     try:
-        answer = await _attempt(journey)
-        return await _whole_of(journey, answer)
+        return await _whole_of(journey, await _attempt(journey))
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
 
@@ -100,11 +84,12 @@ def _passed_on(journey: Journey, refusal: PassedOn) -> web.Response:
 async def _stream(journey: Journey) -> web.StreamResponse:
     answer: Answer | None = None
     try:
-        answer = await _attempt(journey)
-        if not _is_stream(answer):
-            return await _to_the_end(_whole_of(journey, answer))
-        first = await _first_event(journey, answer)
-        return await _pass_on(journey, answer, first)
+        with journey.cancelled_when_left():
+            answer = await _attempt(journey)
+            if _is_stream(answer):
+                first = await _first_event(journey, answer)
+                return await _pass_on(journey, answer, first)
+        return await _whole_of(journey, answer)
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
     except BaseException:

@@ -43,7 +43,7 @@ def presented(headers: Mapping[str, str]) -> Iterator[str]:
     for name in ("x-api-key", "Authorization"):
         value = headers.get(name, "").strip()
         if name == "Authorization":
-            scheme, _, value = value.partition(" ")
-            value = value.strip() if scheme.lower() == "bearer" else ""
+            scheme, *rest = value.split(maxsplit=1) or [""]
+            value = rest[0] if rest and scheme.lower() == "bearer" else ""
         if value.startswith(keys.PREFIX):
             yield value

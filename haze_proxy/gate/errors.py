@@ -12,12 +12,11 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
-from aiohttp.web_exceptions import HTTPException, HTTPMethodNotAllowed, HTTPNotFound, HTTPRequestEntityTooLarge
+from aiohttp.web_exceptions import HTTPException, HTTPMethodNotAllowed, HTTPNotFound
 
 from haze_proxy.context import ENDPOINT, REQUEST_ID
-from haze_proxy.errors import BadRequest, BodyTooLarge, HazeError, MethodNotAllowed, NotFound, Unauthorized
+from haze_proxy.errors import BadRequest, HazeError, MethodNotAllowed, NotFound, Unauthorized
 from haze_proxy.wire import envelope
 
 log = logging.getLogger(__name__)
@@ -38,8 +37,6 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         return render(request, _from_framework(request, error))
-    except HttpProcessingError as error:
-        return render(request, BadRequest(f"The request's body cannot be read: {error.message}"))
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:
@@ -88,9 +85,4 @@ def _from_framework(request: web.Request, error: HTTPException) -> HazeError:
         return NotFound(f"There is no {request.method} {request.path} here.")
     if isinstance(error, HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.path} does not take {request.method}.", allow=sorted(error.allowed_methods))
-    if isinstance(error, HTTPRequestEntityTooLarge):
-        return BodyTooLarge(f"The body is over the limit of {request.app[MAX_BODY_MIB]} MiB.")
     return BadRequest(f"The request cannot be read: {error.reason}")
-
-
-MAX_BODY_MIB = web.AppKey("max_body_mib", int)

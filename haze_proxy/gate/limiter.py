@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MINUTE_S: Final = 60.0
+# Less than this is what adding up fractions of seconds leaves over: the last unit of a burst must not hang on it.
+ROUNDING_S: Final = 1e-6
 # Official clients misread longer waits: Claude Code gives up above a minute, OpenAI's Node client ignores it.
 RETRY_AFTER_S: Final = (1, 60)
 # A sixth of a minute's requests may come at once, and never fewer than these.
@@ -30,7 +32,8 @@ class Bucket:
         interval = MINUTE_S / per_minute
         # What is larger than the whole bucket passes when the bucket is full, and is paid off afterwards.
         full = min(cost, burst)
-        return max(0.0, max(self.earned_at, now) + interval * (full - burst) - now)
+        wait = max(self.earned_at, now) + interval * (full - burst) - now
+        return wait if wait > ROUNDING_S else 0.0
 
     def take(self, now: float, cost: float, per_minute: int) -> None:
         """Take units; a negative cost gives them back."""

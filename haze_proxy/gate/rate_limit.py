@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from haze_proxy.context import ASK, CALLER, DIRECTORY, ENDPOINT
-from haze_proxy.errors import BadEncoding, BadRequest, RateLimited
+from haze_proxy.errors import BadEncoding, BadRequest, BodyTooLarge, HazeError, RateLimited
 from haze_proxy.gate import limiter
 from haze_proxy.gate.limiter import Pace
+from haze_proxy.gate.settlement import HOLD
 from haze_proxy.money import estimate
 from haze_proxy.store.keys import Key
 from haze_proxy.wire import ask
@@ -33,6 +36,7 @@ class Paces:
 
 
 PACES = web.AppKey("paces", Paces)
+MAX_BODY_MIB = web.AppKey("max_body_mib", int)
 # Tokens a request has reserved; whoever learns the true number corrects it through `correct`.
 RESERVED = web.RequestKey("reserved", int)
 
@@ -57,7 +61,6 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
     pace = paces.of[key.id]
     _admit(pace, key, paces.clock())
     pace.running += 1
-    admitted = False
     try:
         request[ASK] = await _read(request)
         tokens = request[ASK].input_estimate + request.app[DIRECTORY].value.config.billing.output_slice_tokens
@@ -66,12 +69,13 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
             raise refused("tokens per minute", key.tokens_per_minute, wait)
         pace.tokens.take(paces.clock(), tokens, key.tokens_per_minute)
         request[RESERVED] = tokens
-        admitted = True
         return await handler(request)
     finally:
         pace.running -= 1
-        if not admitted:
+        if HOLD not in request:
+            # Refused, here or by the next gate: nothing was used.
             pace.requests.take(paces.clock(), -1, key.requests_per_minute)
+            correct(request, 0)
 
 
 async def _counted(paces: Paces, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -86,6 +90,9 @@ async def _counted(paces: Paces, request: web.Request, handler: Handler) -> web.
     try:
         request[ASK] = await _read(request)
         return await handler(request)
+    except HazeError:
+        pace.counts.take(paces.clock(), -1, limiter.COUNTS_PER_MINUTE)
+        raise
     finally:
         pace.counting -= 1
 
@@ -124,6 +131,10 @@ async def _read(request: web.Request) -> ask.Ask:
             body = await request.read()
     except TimeoutError as error:
         raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s.") from error
+    except HTTPRequestEntityTooLarge as error:
+        raise BodyTooLarge(f"The body is over the limit of {request.app[MAX_BODY_MIB]} MiB.") from error
+    except HttpProcessingError as error:
+        raise BadRequest(f"The request's body cannot be read: {error.message}") from error
     read = ask.read(body, request[ENDPOINT].protocol)
     read.input_estimate = estimate.input_tokens(body, read.parsed, read.protocol)
     read.output_limit = estimate.output_limit(read.parsed, read.protocol)
@@ -132,7 +143,7 @@ async def _read(request: web.Request) -> ask.Ask:
 
 def headers(request: web.Request) -> dict[str, str]:
     """The state of a key's limits, as its protocol names it. Nothing where no limit was asked."""
-    if RESERVED not in request:
+    if CALLER not in request or request[ENDPOINT].reads != "paid":
         return {}
     key, paces = request[CALLER], request.app[PACES]
     pace, now = paces.of[key.id], paces.clock()

@@ -1,4 +1,7 @@
-"""What was refused, and why? Counted in memory by key and reason; one row a minute, no log line for a request."""
+"""What was refused, and why? Counted in memory by key and reason; one row a minute, no log line for a request.
+
+What was admitted and failed is no refusal: it has a row of its own.
+"""
 
 from collections import Counter
 
@@ -7,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from haze_proxy.context import CALLER
 from haze_proxy.errors import HazeError
+from haze_proxy.gate.settlement import HOLD
 
 
 class Refusals:
@@ -32,8 +36,9 @@ def request_log(refusals: Refusals) -> Middleware:
         try:
             return await handler(request)
         except HazeError as error:
-            caller = request.get(CALLER)
-            refusals.counts[caller.id if caller else 0, f"{error.status} {error.anthropic_type}"] += 1
+            if HOLD not in request:
+                caller = request.get(CALLER)
+                refusals.counts[caller.id if caller else 0, f"{error.status} {error.anthropic_type}"] += 1
             raise
 
     return gate

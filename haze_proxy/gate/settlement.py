@@ -101,7 +101,7 @@ class Books:
         opening.cancelled = True
         ended = self._ended(opened, hold, outcome)
         return self.writer.submit(
-            partial(requests.end, ended=ended), partial(self._committed, key, hold), urgent=ended.cost > 0
+            partial(requests.end, ended=ended), partial(self._committed, key, hold, ended), urgent=ended.cost > 0
         ).done
 
     def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
@@ -131,16 +131,28 @@ class Books:
             price=_price(price),
         )
 
-    def _committed(self, key: Key, hold: RequestHold, result: Any) -> None:
+    def _committed(self, key: Key, hold: RequestHold, ended: Ended, result: Any) -> None:
         if isinstance(result, Standing):
             self.wallet.set_balance(key.account_id, result.balance)
             self.wallet.set_spent(key.id, result.spent, key.budget)
         hold.release()
-        self.writer.give_back()
+        if isinstance(result, Unavailable):
+            # Whoever waited was told so and pays nothing. The row will say it, and keeps its place until it can.
+            unpaid = _unpaid(ended)
+            self.writer.later(partial(requests.end, ended=unpaid), partial(self._committed, key, hold, unpaid))
+        else:
+            self.writer.give_back()
 
 
 TOKENS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 MODEL_CHARACTERS_MAX = 256
+
+
+def _unpaid(ended: Ended) -> Ended:
+    """What becomes of a charge that could not be written; an end without one stays as it is."""
+    if ended.state == "void":
+        return ended
+    return replace(ended, state="void", ended="could not be written", cost=0, payable=0)
 
 
 def _price(price: Price) -> str:

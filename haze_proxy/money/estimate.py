@@ -156,9 +156,7 @@ def _embedding_tokens(body: bytes, value: object) -> int:
 def _media(turns: list[Any]) -> Media:
     """Everything in the turns that is not text. Walks turns and their content parts and nothing else of the tree."""
     payload = tokens = 0
-    pending = [
-        parts if type(parts := turn.get("content")) is list else _output(turn) for turn in turns if type(turn) is dict
-    ]
+    pending = [parts for turn in turns if type(turn) is dict and (parts := _parts(turn))]
     # Grows by the lists inside parts. Not by recursion: a body may be nested deeper than Python's stack.
     for parts in pending:
         for part in parts:
@@ -175,10 +173,14 @@ def _media(turns: list[Any]) -> Media:
     return payload, tokens
 
 
-def _output(item: dict[str, Any]) -> list[Any]:
-    """The parts of a call's result, on responses."""
-    output = item.get("output")
-    return [output] if type(output) is dict else _list(output)
+def _parts(item: dict[str, Any]) -> list[Any] | None:
+    """The content parts of a turn, or of a call's result on responses; None where it is plain text."""
+    content = item.get("content")
+    if type(content) is list:
+        return content
+    if content is None and (output := item.get("output")) is not None:
+        return [output] if type(output) is dict else _list(output)
+    return None
 
 
 def _image(part: dict[str, Any]) -> Media:

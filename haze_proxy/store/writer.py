@@ -7,6 +7,7 @@ transaction, and what a transaction returned is applied to memory in the order o
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,8 @@ BATCH_MAX: Final = 1000
 PLACES: Final = 20_000
 # An opening row waits this long for company: a request that ends sooner is written once, not twice.
 LAZY_S: Final = 0.05
+# While other requests run, one that ends waits for theirs: a commit costs more than the charge it carries.
+GATHER_S: Final = 0.001
 POLL_S: Final = 0.25
 RETRY_S: Final = 1.0
 # After these nobody knows what is on the disk; anything else leaves the file as it was.
@@ -67,10 +70,12 @@ class Writer:
         self._poll = poll
         self._fatal = fatal
         self._queue: deque[Entry] = deque()
+        self._later: list[Entry] = []
         self._free = PLACES
         self._wake = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._lazy: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
         self._closing = False
         self._stopped = False
         self._batch: list[Entry] = []
@@ -96,11 +101,28 @@ class Writer:
             entry.tell(_unavailable())
             return entry
         self._queue.append(entry)
-        if urgent:
+        if not urgent:
+            self._wake_in(LAZY_S)
+        elif self._free < PLACES - 1:
+            self._wake_in(GATHER_S)
+        else:
             self._wake.set()
-        elif self._lazy is None:
-            self._lazy = self._loop.call_later(LAZY_S, self._wake.set)
         return entry
+
+    def _wake_in(self, seconds: float) -> None:
+        due = self._loop.time() + seconds
+        if due < self._due:
+            self._cancel_timer()
+            self._due, self._timer = due, self._loop.call_later(seconds, self._wake.set)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due, self._timer = math.inf, None
+
+    def later(self, work: Work, then: Callable[[Any], None]) -> None:
+        """Queue as soon as the store can be written again; not at all if it cannot before the end."""
+        self._later.append(Entry(work, self._loop.create_future(), then))
 
     async def write(self, work: Work) -> Any:
         """Queue, and wait for the commit. Raises what the work raised, or Unavailable."""
@@ -131,6 +153,11 @@ class Writer:
     def close(self) -> None:
         """Let `run` end once everything that waits is written."""
         self._closing = True
+        self._resume()
+
+    def _resume(self) -> None:
+        self._queue.extend(self._later)
+        self._later.clear()
         self._wake.set()
 
     def _abandon(self) -> None:
@@ -141,9 +168,7 @@ class Writer:
         self._queue.clear()
 
     async def _commit(self) -> None:
-        if self._lazy is not None:
-            self._lazy.cancel()
-            self._lazy = None
+        self._cancel_timer()
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
             batch = [entry for entry in taken if not entry.cancelled]
@@ -171,6 +196,7 @@ class Writer:
             if not self.ready:
                 return
             log.warning("The store can be written again.")
+            self._resume()
         try:
             await self._poll()
         except sqlite3.OperationalError as error:

@@ -3,10 +3,12 @@
 Haze reads a body with orjson, which takes the last of two equal keys and resolves "mod\\u0065l"; the upstream may not.
 So a body in which a field Haze acts on could be read in two ways is refused, and what is left has one place to change.
 
-Where the top-level values lie is found by msgspec: decoding to Raw skips nested values at C speed and gives each
-top-level value as a slice. If keys, values and the punctuation they need add up to the length of the body, then the
-body is those members and nothing else: no key twice, no escaped key, no white space. That settles nearly every request
-of a real client. Otherwise the members are walked one by one.
+SDKs and command lines write their JSON without white space, as orjson does. If writing what was read gives the same
+bytes, no key stands twice and none is escaped; that settles nearly every request of a real client.
+
+Otherwise, and to change a value, msgspec finds the top-level values: decoding to Raw skips nested ones at C speed and
+gives each top-level value as a slice. If keys, values and the punctuation they need add up to the length of the body,
+then the body is those members and nothing else. If not, the members are walked one by one.
 """
 
 import json
@@ -37,6 +39,11 @@ _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_VALUE = msgspec.Raw()
 _TOO_DEEP = "The body is nested too deeply."
 
+# Bodies with white space have it from the start; writing them anew would be for nothing.
+_SPACES = b" \t\n\r"
+_SPACED = b'": '
+_SPACED_WITHIN = 256
+
 _SPACE = rb"[ \t\n\r]*+"
 _STRING = rb'"(?:[^"\\]|\\.)*+"'
 _KEY = re.compile(_SPACE + rb"[{,]" + _SPACE + rb"(" + _STRING + rb")" + _SPACE + rb":" + _SPACE)
@@ -59,8 +66,10 @@ def refuse_ambiguous(body: bytes, parsed: Mapping[str, object]) -> None:
         # casefold, because Go's encoding/json also takes the long s of Unicode for an s.
         if (field := key.casefold()) in _ACTED_ON:
             raise BadRequest(f"Unknown field {key!r}: write it {field!r}.", param=key)
+    if _SPACED not in body[:_SPACED_WITHIN] and _written(parsed) == body:
+        return
     values = _values(body)
-    if not _is_compact(body, values):
+    if not _is_compact(body, values) and not _is_plain(body, values):
         _refuse_twice_or_escaped(body, values)
 
 
@@ -78,6 +87,13 @@ def splice(body: bytes, key: str, value: object) -> bytes:
         return b"".join((body[: span[0]], new, body[span[1] :]))
     end = body.rindex(b"}")
     return b"".join((body[:end], b"," if values else b"", orjson.dumps(key), b":", new, body[end:]))
+
+
+def _written(parsed: Mapping[str, object]) -> bytes | None:
+    try:
+        return orjson.dumps(parsed)
+    except orjson.JSONEncodeError:  # it reads deeper nesting than it writes
+        return None
 
 
 def _refuse_twice_or_escaped(body: bytes, values: dict[str, msgspec.Raw]) -> None:
@@ -106,6 +122,26 @@ def _is_compact(body: bytes, values: dict[str, msgspec.Raw]) -> bool:
     """Whether the body is these members and nothing else: {"key":value,"key":value}."""
     punctuation = 4 * len(values) + 1  # two quotes, colon and comma a member; braces, but one comma less
     return sum(map(len, values)) + sum(map(len, values.values())) + punctuation == len(body)
+
+
+def _is_plain(body: bytes, values: dict[str, msgspec.Raw]) -> bool:
+    """Whether the body is these members in this order, with white space between them and nothing else."""
+    position, gap = 0, b"{"
+    for key, value in values.items():
+        name = orjson.dumps(key)
+        start = body.find(b'"', position)
+        colon = body.find(b":", start + len(name))
+        if not body.startswith(name, start) or body[position:start].strip(_SPACES) != gap:
+            return False
+        if body[start + len(name) : colon].strip(_SPACES):
+            return False
+        position = colon + 1
+        while body[position] in _SPACES:
+            position += 1
+        if not body.startswith(value, position):
+            return False
+        position, gap = position + len(value), b","
+    return body[position:].strip(_SPACES) == (b"}" if values else b"{}")
 
 
 def _span(body: bytes, values: dict[str, msgspec.Raw], key: str) -> tuple[int, int] | None:

@@ -1,0 +1,83 @@
+"""Who is on the line? aiohttp's connection, with two things more.
+
+What cannot be read as HTTP is answered in JSON, in one body that clients of every protocol can read. And a task can ask
+to be cancelled when its caller leaves: a stream does, because its provider should stop; a call that is not streamed does
+not, because its provider bills it anyway.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from haze_proxy.errors import BadRequest, HazeError
+from haze_proxy.gate.errors import new_request_id
+from haze_proxy.wire import envelope
+
+
+class HttpConnection(RequestHandler):
+    """One client's connection."""
+
+    __slots__ = ("_leaves",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._leaves: asyncio.Task[Any] | None = None
+
+    def cancel_when_left(self, task: "asyncio.Task[Any] | None") -> None:
+        """Cancel `task` when the client goes away; None: nobody any more."""
+        self._leaves = task
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        if self._leaves is not None:
+            self._leaves.cancel()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """An answer to what never reached the gate; the connection is closed after it."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("The answer has begun.")
+        error: HazeError = BadRequest(f"The request cannot be read as HTTP: {_first_line(message)}")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("A request failed outside the gate", exc_info=exc)
+            error = HazeError("Something went wrong inside Haze.")
+        request_id = new_request_id()
+        response = web.Response(
+            status=status,
+            body=envelope.either(error, request_id),
+            content_type="application/json",
+            headers={"request-id": request_id, "x-request-id": request_id},
+        )
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """aiohttp's server with our connections."""
+
+    def __call__(self) -> RequestHandler:
+        return HttpConnection(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner with our server."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return HttpServer(
+            made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs
+        )
+
+
+def _first_line(message: str | None) -> str:
+    lines = (message or "malformed").strip().splitlines()
+    return lines[0].rstrip(":") if lines else "malformed"
