@@ -62,7 +62,8 @@ def create_app(
         BOOKS: books,
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
-    gate = (errors, request_log(refused), auth(keyring), rate_limit.rate_limit(paces), balance(books))
+    # errors( request_log( auth( rate_limit( balance( handler ))))): errors stands at the root, before every mount.
+    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), balance(books))
 
     root = web.Application(middlewares=[errors], client_max_size=settings.server.max_body_mib * 2**20)
     for name, value in shared.items():
@@ -104,7 +105,7 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
             await connection.run(migrate)
             epoch, interrupted = await connection.run(_begin_epoch)
             if interrupted:
-                log.warning("%d requests were interrupted when the last server ended; nothing was charged.", interrupted)
+                log.warning("%d requests were interrupted when the last server ended; none was charged.", interrupted)
             watch = Watch()
             look = partial(_look, connection, watch, app)
             await look()

@@ -16,8 +16,9 @@ import msgspec
 
 Kind = Literal["openai", "openrouter", "anthropic", "gemini", "openai-compatible", "echo"]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
+Number = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 # Prices are kept as whole nano-dollars per million tokens; a finer price could not be charged exactly.
@@ -72,8 +73,8 @@ class Channel(Struct, frozen=True):
     base_url: str = ""
     models: tuple[Name, ...] = ()
     aliases: dict[Name, Name] = {}
-    priority: int = 0
-    weight: Annotated[float, msgspec.Meta(gt=0)] = 1
+    priority: Annotated[int, msgspec.Meta(ge=-(10**6), le=10**6)] = 0
+    weight: Number = 1
     active: bool = True
     first_byte_timeout_s: Seconds = 300
     silence_timeout_s: Seconds = 300
@@ -208,7 +209,7 @@ def _model_complaints(model: Model) -> Iterator[tuple[str, str]]:
         elif value is not None and not _exact(value):
             yield key, f"A price has at most {PRICE_DECIMALS_MAX} decimals and is at most {USD_MAX}"
     named = any(value is not None for value in prices.values())
-    if not model.markup.is_finite() or model.markup <= 0:
+    if not model.markup.is_finite() or not 0 < model.markup <= USD_MAX:
         yield "markup", "Expected a factor above 0"
     if model.free and (named or model.tiers or model.price):
         yield "free", "A free model has no price"
@@ -218,8 +219,9 @@ def _model_complaints(model: Model) -> Iterator[tuple[str, str]]:
 
 def _exact(value: Decimal) -> bool:
     """Finite, at most 9 decimals, and small enough that nano-dollars of it fit SQLite's integers."""
-    exponent = value.normalize().as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -PRICE_DECIMALS_MAX and abs(value) <= USD_MAX
+    # Looked at as it is written: arithmetic would round it to the context's digits before it is judged.
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -PRICE_DECIMALS_MAX and -USD_MAX <= value <= USD_MAX
 
 
 TIER_KEYS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")

@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import sys
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 

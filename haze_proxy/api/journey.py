@@ -30,7 +30,7 @@ from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
 from haze_proxy.wire.ask import Ask
-from haze_proxy.wire.meter import Meter, text_tokens
+from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
 
@@ -53,6 +53,7 @@ class Journey:
         self._first_byte_at: int | None = None
         self.meter = Meter(ask.protocol, hide_usage=self.hides_usage)
         self._slices: Slices | None = None
+        self._enough_bytes, self._enough_s = 0, 0.0
 
     @property
     def request_id(self) -> str:
@@ -89,9 +90,15 @@ class Journey:
         self._slices = Slices.of(self._hold, self._price(), slice_tokens, limit_of(self.ask, self.candidate))
 
     def delivered(self) -> None:
-        """Keep the hold ahead of the answer."""
+        """Keep the hold ahead of the answer. Every chunk asks, so first whether there is anything to do."""
+        seconds = time.monotonic() - self._started
+        if self.meter.delivered_bytes <= self._enough_bytes and seconds <= self._enough_s:
+            return
         assert self._slices is not None  # noqa: S101 - set by answering()
-        self._slices.reach(self.meter.delivered_tokens, time.monotonic() - self._started)
+        # What cannot be paid for becomes a shortfall of the house at the end.
+        self._slices.reach(self.meter.delivered_tokens, seconds)
+        tokens, self._enough_s = self._slices.enough()
+        self._enough_bytes = tokens * BYTES_PER_TOKEN
 
     async def settle_whole(self, body: bytes) -> None:
         """Charge an answer that was not streamed, and wait until it is committed.

@@ -41,13 +41,9 @@ def mount(root: web.Application, gate: Sequence[Middleware], shared: Shared) -> 
 def create_api(
     gate: Sequence[Middleware], shared: Shared, routes: Sequence[tuple[Endpoint, Handler]], prefix: str = ""
 ) -> web.Application:
-    """A guarded sub-application of some rows of the table, to be mounted at `prefix`.
-
-    The first gate renders errors; the table comes right after it, so that they know their protocol.
-    """
-    errors, *others = gate
+    """A guarded sub-application of some rows of the table, to be mounted at `prefix`."""
     endpoints = {handler: endpoint for endpoint, handler in routes}
-    api = web.Application(middlewares=[errors, knows(endpoints), *others])
+    api = web.Application(middlewares=[knows(endpoints), *gate])
     for name, value in shared.items():
         api[name] = value
     for endpoint, handler in routes:

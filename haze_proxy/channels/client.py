@@ -39,7 +39,7 @@ class Answer(Protocol):
         """Let go: an answer that was not read to its end is cut, which stops most providers' work."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request to one channel. `path` is below its base URL; `query` is the client's own, without `?`."""
 

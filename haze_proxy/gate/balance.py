@@ -56,7 +56,7 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
     if not candidates:
         raise NoChannel(_nobody(directory, ask), param="model")
     stateful = all(candidate.channel.stateful for candidate in candidates)
-    if not stateful and (field := stateful_field(ask.body, ask.parsed)):
+    if not stateful and (field := stateful_field(ask.parsed)):
         raise BadRequest(f"{field}: What is kept on the provider's account cannot be used through Haze.", param=field)
     return candidates
 

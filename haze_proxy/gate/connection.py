@@ -1,8 +1,8 @@
 """Who is on the line? aiohttp's connection, with two things more.
 
 What cannot be read as HTTP is answered in JSON, in one body that clients of every protocol can read. And a task can ask
-to be cancelled when its caller leaves: a stream does, because its provider should stop; a call that is not streamed does
-not, because its provider bills it anyway.
+to be cancelled when its caller leaves: a stream does, because its provider should stop; a call that is not streamed
+does not, because its provider bills it anyway.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class HttpConnection(RequestHandler):
 
     __slots__ = ("_leaves",)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._leaves: asyncio.Task[Any] | None = None
 
@@ -73,9 +73,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return HttpServer(
-            made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs
-        )
+        return HttpServer(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)
 
 
 def _first_line(message: str | None) -> str:

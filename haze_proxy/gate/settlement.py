@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.errors import Unavailable
 from haze_proxy.money import receipt
-from haze_proxy.money.prices import CLASSES, Price
+from haze_proxy.money.prices import Price
 from haze_proxy.money.usage import Usage
 from haze_proxy.money.wallet import Hold, Wallet
 from haze_proxy.store import requests
@@ -23,7 +23,7 @@ from haze_proxy.store.writer import Entry, Writer
 from haze_proxy.wire.ask import Ask
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """One call to one channel: what came of it, and when its first byte did (ms since 1970; None: never)."""
 
@@ -33,7 +33,7 @@ class Attempt:
     first_byte_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged."""
 
@@ -100,41 +100,36 @@ class Books:
         # If the opening row is still waiting, the ending one says all of it.
         opening.cancelled = True
         ended = self._ended(opened, hold, outcome)
-        return self.writer.submit(
-            partial(requests.end, ended=ended), partial(self._committed, key, hold, ended), urgent=ended.cost > 0
-        ).done
+        if not ended.cost:
+            # Nothing is taken, so nothing has to come back first: whoever was refused may ask again at once.
+            hold.release()
+        waited_for = ended.state == "settled"
+        if not waited_for:
+            # No balance will come back for it, and nobody waits for its row.
+            hold.release()
+        work, then = partial(requests.end, ended=ended), partial(self._committed, key, hold, ended)
+        return self.writer.submit(work, then, urgent=waited_for).done
 
     def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
         attempt = outcome.attempt
         ended = Ended(opened, "void", outcome.ended, int(self._clock() * 1000), hold.amount)
         if attempt is not None:
-            ended = replace(
-                ended,
-                channel=attempt.candidate.channel.name,
-                upstream_model=attempt.candidate.upstream_model,
-                upstream_id=attempt.upstream_id,
-                status=attempt.status,
-                first_byte_at=attempt.first_byte_at,
-            )
+            ended.channel, ended.upstream_model = attempt.candidate.channel.name, attempt.candidate.upstream_model
+            ended.upstream_id, ended.status = attempt.upstream_id, attempt.status
+            ended.first_byte_at = attempt.first_byte_at
         usage, price = outcome.usage, outcome.price
         if usage is None or price is None:
             return ended
-        cost = receipt.charge(usage, price).cost
-        return replace(
-            ended,
-            state="settled",
-            payable=hold.cover(cost),
-            held=hold.amount,
-            cost=cost,
-            tokens=(*(getattr(usage, name) for name in TOKENS),),
-            estimated=outcome.estimated,
-            price=_price(price),
-        )
+        cost = receipt.cost(usage, price)
+        ended.state, ended.cost, ended.payable, ended.held = "settled", cost, hold.cover(cost), hold.amount
+        ended.tokens = TOKENS(usage)
+        ended.estimated, ended.price = outcome.estimated, price.facts
+        return ended
 
     def _committed(self, key: Key, hold: RequestHold, ended: Ended, result: Any) -> None:
         if isinstance(result, Standing):
             self.wallet.set_balance(key.account_id, result.balance)
-            self.wallet.set_spent(key.id, result.spent, key.budget)
+            self.wallet.add_spent(key.id, result.spent)
         hold.release()
         if isinstance(result, Unavailable):
             # Whoever waited was told so and pays nothing. The row will say it, and keeps its place until it can.
@@ -144,7 +139,7 @@ class Books:
             self.writer.give_back()
 
 
-TOKENS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+TOKENS = attrgetter("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 MODEL_CHARACTERS_MAX = 256
 
 
@@ -153,8 +148,3 @@ def _unpaid(ended: Ended) -> Ended:
     if ended.state == "void":
         return ended
     return replace(ended, state="void", ended="could not be written", cost=0, payable=0)
-
-
-def _price(price: Price) -> str:
-    rates = {name: getattr(price, name) for name in CLASSES if getattr(price, name) is not None}
-    return orjson.dumps({"source": price.source, "version": price.version, **rates}).decode()

@@ -5,7 +5,7 @@ tomorrow's dearer model as today's. None is "unknown", never "free".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -17,7 +17,8 @@ import orjson
 NANO_PER_USD = 10**9
 
 INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
-CLASSES = (*INPUT_CLASSES, "output")
+OUTPUT_CLASSES = ("output",)
+CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
 
 # kind of a channel -> the provider whose table prices it. Other kinds are priced by config.toml alone.
 KIND_PROVIDER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openrouter": "openrouter"}
@@ -54,10 +55,23 @@ class Price:
     free: bool = False
     source: str = "config"
     version: str = ""
+    # What follows from the above, worked out once instead of for every request: the rate of each of CLASSES, where an
+    # unknown one is its side's dearest, the dearest of each side over all tiers, and the whole as JSON for a receipt.
+    rates: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    dearest_input: int = field(init=False, repr=False, compare=False)
+    dearest_output: int = field(init=False, repr=False, compare=False)
+    facts: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.free and self.input is None and self.output is None:
             raise ValueError("a price needs `input` or `output`, or `free = true`")
+        known = _known(self)
+        rates = tuple(known[name] if name in known else _dearest((self,), _side(name)) for name in CLASSES)
+        object.__setattr__(self, "rates", rates)
+        object.__setattr__(self, "dearest_input", _dearest((self, *self.tiers), INPUT_CLASSES))
+        object.__setattr__(self, "dearest_output", _dearest((self, *self.tiers), OUTPUT_CLASSES))
+        facts = {"source": self.source, "version": self.version, "request": self.request, "free": self.free, **known}
+        object.__setattr__(self, "facts", orjson.dumps(facts).decode())
 
     def at(self, total_input_tokens: int) -> "Price":
         """The price for a request of this size: every tier it exceeds applies, the highest last, to all its tokens."""
@@ -70,31 +84,23 @@ class Price:
         return replace(self, tiers=(), **changed)
 
 
-FREE = Price(free=True)
-
-
-def dearest_input(price: Price) -> int:
-    """Nano-dollars per million of the dearest class an input token could become, whatever the tier."""
-    return _dearest(price, INPUT_CLASSES)
-
-
-def dearest_output(price: Price) -> int:
-    """Nano-dollars per million of the dearest output token, whatever the tier."""
-    return _dearest(price, ("output",))
-
-
-def _dearest(price: Price, side: tuple[str, ...]) -> int:
-    if price.free:
-        return 0
-    rates = [_known(price), *map(_known, price.tiers)]
+def _dearest(levels: "tuple[Price | Tier, ...]", side: tuple[str, ...]) -> int:
+    rates = [_known(level) for level in levels]
     own = [rate[name] for rate in rates for name in side if name in rate]
-    # A side without any price is billed as the other one.
-    return max(own or [value for rate in rates for value in rate.values()])
+    # A side without any price is billed as the other one; a free model has none at all.
+    return max(own or [value for rate in rates for value in rate.values()], default=0)
+
+
+def _side(name: str) -> tuple[str, ...]:
+    return INPUT_CLASSES if name in INPUT_CLASSES else OUTPUT_CLASSES
 
 
 def _known(price: Price | Tier) -> dict[str, int]:
     rates = ((name, getattr(price, name)) for name in CLASSES)
     return {name: rate for name, rate in rates if rate is not None}
+
+
+FREE = Price(free=True)
 
 
 def nano_per_million(usd_per_million: Decimal) -> int:

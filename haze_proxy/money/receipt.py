@@ -7,16 +7,9 @@ sum of the lines is divided. Rounding each line would charge up to one nano-doll
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import mul
 
-from haze_proxy.money.prices import (
-    CLASSES,
-    INPUT_CLASSES,
-    NANO_PER_USD,
-    Price,
-    dearest_input,
-    dearest_output,
-    exact_nano,
-)
+from haze_proxy.money.prices import CLASSES, INPUT_CLASSES, NANO_PER_USD, Price, exact_nano
 from haze_proxy.money.usage import Usage
 
 MILLION = 1_000_000
@@ -41,6 +34,16 @@ class Charge:
     cost: int
     lines: tuple[Line, ...] = ()
     flags: tuple[str, ...] = ()
+
+
+def cost(usage: Usage, price: Price) -> int:
+    """What `charge` says it costs, in nano-dollars, without the receipt."""
+    if price.free or usage.server_tools:
+        return charge(usage, price).cost
+    effective = price.at(usage.total_input) if price.tiers else price
+    read, write_5m, write_1h = usage.cache_read, usage.cache_write_5m, usage.cache_write_1h
+    tokens = (usage.input, read, write_5m, write_1h, usage.output)  # in the order of CLASSES
+    return _rounded_up(sum(map(mul, tokens, effective.rates))) + effective.request
 
 
 def charge(usage: Usage, price: Price) -> Charge:
@@ -70,18 +73,17 @@ def most(price: Price, input_tokens: int, output_tokens: int, calls: tuple[tuple
         return 0
     fees = dict(price.server_tools)
     tools = sum(fees.get(name, 0) * count for name, count in calls)
-    tokens = _rounded_up(input_tokens * dearest_input(price) + output_tokens * dearest_output(price))
+    tokens = _rounded_up(input_tokens * price.dearest_input + output_tokens * price.dearest_output)
     return tokens + tools + price.request
 
 
 def _rate(price: Price, name: str) -> tuple[int, str]:
     """The rate of a class, and the class it is priced as: its own, else the dearest known one of its side."""
-    own: int | None = getattr(price, name)
-    if own is not None:
-        return own, name
-    known = [(rate, each) for each in CLASSES if (rate := getattr(price, each)) is not None]
-    side = [pair for pair in known if (pair[1] in INPUT_CLASSES) == (name in INPUT_CLASSES)]
-    return max(side or known)
+    rate = price.rates[CLASSES.index(name)]
+    if getattr(price, name) is not None:
+        return rate, name
+    side = sorted(CLASSES, key=lambda each: (each in INPUT_CLASSES) != (name in INPUT_CLASSES))
+    return rate, next(each for each in side if getattr(price, each) == rate)
 
 
 def _line(name: str, tokens: int, rate: int) -> Line:

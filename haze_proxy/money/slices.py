@@ -4,10 +4,12 @@ A coding agent allows 32,000 to 128,000 output tokens and uses a few hundred: ho
 who can pay. What was delivered is counted; because reasoning can be invisible, time counts as well.
 """
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-from haze_proxy.money.prices import Price, dearest_output
+from haze_proxy.money.prices import Price
 from haze_proxy.money.wallet import Hold
 
 TOKENS_PER_SECOND: Final = 200
@@ -28,7 +30,7 @@ class Slices:
     def of(cls, hold: Hold[Any, Any], price: Price, slice_tokens: int, limit_tokens: int) -> "Slices":
         """The first slice is in the hold already."""
         held = min(slice_tokens, limit_tokens)
-        return cls(hold, slice_tokens, limit_tokens, dearest_output(price), held)
+        return cls(hold, slice_tokens, limit_tokens, price.dearest_output, held)
 
     def reach(self, delivered_tokens: int, seconds: float) -> bool:
         """Keep a slice ahead of the answer. False when the account cannot pay for the next one."""
@@ -39,3 +41,10 @@ class Slices:
                 return False
             self.held_tokens += more
         return True
+
+    def enough(self) -> tuple[int, float]:
+        """Up to how many delivered tokens, and how many seconds, nothing need be asked of `reach`."""
+        if self.held_tokens >= self.limit_tokens:
+            return sys.maxsize, math.inf
+        tokens = self.held_tokens - self.slice_tokens
+        return tokens, tokens / TOKENS_PER_SECOND

@@ -127,7 +127,9 @@ READERS: dict[str, Callable[[dict[str, Any]], Usage]] = {
 
 def _server_tools(raw: dict[str, Any]) -> tuple[tuple[str, int], ...]:
     """`server_tool_use: {web_search_requests: 2}` (Anthropic, OpenRouter) as (("web_search", 2),)."""
-    counts = _object(raw.get("server_tool_use"))
+    if "server_tool_use" not in raw:
+        return ()
+    counts = _object(raw["server_tool_use"])
     return tuple(sorted((str(key).removesuffix("_requests"), _count(n)) for key, n in counts.items() if _count(n)))
 
 
@@ -137,6 +139,8 @@ def _object(value: object) -> dict[str, Any]:
 
 def _count(value: object) -> int:
     """A token count as an upstream wrote it. Floats are cut; the comparison also turns away NaN and infinity."""
+    if type(value) is int and 0 <= value <= TOKENS_MAX:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         return 0
     return int(min(value, TOKENS_MAX))

@@ -27,7 +27,7 @@ class Purse:
 
 
 class ShortError(Exception):
-    """A hold could not be placed. `missing` and `available` are nano-dollars; `budget`: the key's own limit said no."""
+    """A hold could not be placed. `needed` and `available` are nano-dollars; `budget`: the key's own limit said no."""
 
     def __init__(self, needed: int, available: int, *, budget: bool) -> None:
         super().__init__(needed, available, budget)
@@ -51,7 +51,7 @@ class Hold(Generic[T, R]):
 
     def extend(self, amount: int) -> bool:
         """Set aside more; False, and nothing changed, when the account or the budget cannot pay for it."""
-        if any(purse.available is not None and purse.available < amount for purse in self.purses):
+        if self.released or any(purse.available is not None and purse.available < amount for purse in self.purses):
             return False
         self._add(amount)
         return True
@@ -59,7 +59,7 @@ class Hold(Generic[T, R]):
     def cover(self, cost: int) -> int:
         """Grow as far as there is money towards `cost`; returns what the account can pay of it, in nano-dollars."""
         missing = cost - self.amount
-        if missing > 0:
+        if missing > 0 and not self.released:
             free = [purse.available for purse in self.purses[:1] if purse.available is not None]
             self._add(max(0, min([missing, *free])))
         return min(cost, self.amount)
@@ -94,6 +94,13 @@ class Wallet:
         """The committed balance of an account, as the database has it."""
         self._account(account_id).has = balance
 
+    def add_spent(self, key_id: int, spent: int) -> None:
+        """What a key has spent after a charge; its budget is as it was last heard of."""
+        budget = self._budget(key_id)
+        if budget.has is not None:
+            budget.has -= spent - self.spent.get(key_id, 0)
+        self.spent[key_id] = spent
+
     def set_spent(self, key_id: int, spent: int, budget: int | None) -> None:
         """What a key has spent, and its budget (None: no budget). A shortfall can leave less than nothing of it."""
         self.spent[key_id] = spent
@@ -118,7 +125,7 @@ class Wallet:
 
     def _account(self, account_id: int) -> Purse:
         # An account nobody has spoken of has nothing.
-        return self.accounts.setdefault(account_id, Purse(0))
+        return self.accounts.get(account_id) or self.accounts.setdefault(account_id, Purse(0))
 
     def _budget(self, key_id: int) -> Purse:
-        return self.budgets.setdefault(key_id, Purse(None))
+        return self.budgets.get(key_id) or self.budgets.setdefault(key_id, Purse(None))

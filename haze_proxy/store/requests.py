@@ -7,7 +7,7 @@ from haze_proxy.store import transfers
 from haze_proxy.store.transfers import Transfer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """What is known of a request when it is admitted. `held` is nano-dollars, times are ms."""
 
@@ -22,7 +22,7 @@ class Opened:
     held: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
@@ -47,7 +47,7 @@ class Ended:
     attempts: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """What an end left behind, read inside its transaction: the account's balance and what the key has spent."""
 

@@ -136,7 +136,7 @@ class Writer:
             while not (self._closing and not self._queue):
                 await self._wake.wait()
                 self._wake.clear()
-                await self._commit()
+                await self._commit(poll_at)
                 if self._loop.time() >= poll_at:
                     await self._tick()
                     poll_at = self._loop.time() + (POLL_S if self.ready else RETRY_S)
@@ -167,7 +167,7 @@ class Writer:
             entry.tell(_unavailable())
         self._queue.clear()
 
-    async def _commit(self) -> None:
+    async def _commit(self, until: float) -> None:
         self._cancel_timer()
         while self._queue:
             taken = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
@@ -176,6 +176,10 @@ class Writer:
                 self._batch = batch
                 results = await self._connection.run(_transaction, [entry.work for entry in batch])
                 self._apply(batch, results)
+            if self._loop.time() >= until:
+                # However much there is to write: a revoked key must be noticed.
+                self._wake.set()
+                return
 
     def _apply(self, batch: list[Entry], results: list[Any]) -> None:
         for entry, written in zip(batch, results, strict=True):

@@ -24,6 +24,7 @@ TELLTALE_EVENT_BYTES_MAX = (
 )
 HELD_AFTER_TERMINAL_BYTES_MAX = 64 * 1024
 NAMELESS_EVENTS_MAX = 4  # Azure's first chunk has an empty model; an upstream that never names one is not read for ever
+BYTES_PER_TOKEN = 4  # of generated text, where the upstream did not count it
 TELLTALE_BYTES_MAX = 64  # the longest telltale word, with room for white space
 
 State = Literal["open", "complete", "error"]
@@ -95,7 +96,7 @@ class Meter:
     @property
     def delivered_tokens(self) -> int:
         """An estimate of the output tokens delivered: four bytes each, rounded up."""
-        return -(-self.delivered_bytes // 4)
+        return -(-self.delivered_bytes // BYTES_PER_TOKEN)
 
     def _inspect(self, chunk: bytes) -> bytes:
         if self.state != "open":
@@ -190,7 +191,7 @@ class _Protocol:
 
 def text_tokens(protocol: str, body: bytes) -> int:
     """An estimate of the output tokens of an answer that was not streamed: four bytes of its text each, rounded up."""
-    return -(-sum(map(len, _PROTOCOLS[protocol].text.findall(body))) // 4)
+    return -(-sum(map(len, _PROTOCOLS[protocol].text.findall(body))) // BYTES_PER_TOKEN)
 
 
 def _read_chat(meter: Meter, event: Event) -> bool:

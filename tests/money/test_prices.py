@@ -14,7 +14,7 @@ from genai_prices.data import providers
 from genai_prices.types import Usage as SourceUsage
 
 from haze_proxy.money import prices
-from haze_proxy.money.prices import KIND_PROVIDER, Limits, Price, Tier, dearest_input, dearest_output, load_table
+from haze_proxy.money.prices import KIND_PROVIDER, Limits, Price, Tier, load_table
 from haze_proxy.money.prices import nano_per_million as nano
 from haze_proxy.money.receipt import charge
 from haze_proxy.money.usage import Usage
@@ -175,6 +175,6 @@ def test_the_highest_tier_reached_wins_and_keeps_what_it_does_not_name() -> None
 def test_the_dearest_rates_see_cache_writes_and_tiers() -> None:
     """A hold is made before anybody knows what will be cached, or which tier is reached."""
     price = Price(input=3, output=5, cache_read=1, cache_write_1h=6, tiers=(Tier(100, input=4, output=9),))
-    assert (dearest_input(price), dearest_output(price)) == (6, 9)
-    assert dearest_output(Price(input=3)) == 3
-    assert dearest_input(Price(free=True)) == dearest_output(Price(free=True)) == 0
+    assert (price.dearest_input, price.dearest_output) == (6, 9)
+    assert Price(input=3).dearest_output == 3
+    assert Price(free=True).dearest_input == Price(free=True).dearest_output == 0

@@ -94,10 +94,18 @@ def test_a_stranger_has_nothing() -> None:
         wallet.place(99, 99, 1, _settle)
 
 
-@pytest.mark.parametrize(("balance", "budget"), [(0, None), (0, 0)], ids=["empty", "used up"])
-def test_what_is_free_needs_no_balance(balance: int, budget: int | None) -> None:
-    """A free model works for people who have never paid."""
-    wallet = _wallet(balance, budget)
+FREE = {
+    "empty": (0, None, 0),
+    "budget used up": (0, 20, 20),
+    "budget overdrawn": (100, 20, 25),
+    "in debt": (-1, None, 0),
+}
+
+
+@pytest.mark.parametrize(("balance", "budget", "spent"), FREE.values(), ids=FREE)
+def test_what_is_free_needs_no_balance(balance: int, budget: int | None, spent: int) -> None:
+    """A free model works for people who have never paid, and for those whose last answer cost more than they had."""
+    wallet = _wallet(balance, budget, spent)
     assert wallet.place(ACCOUNT, KEY, 0, _settle).amount == 0
 
 

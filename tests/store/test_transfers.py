@@ -204,6 +204,15 @@ def test_the_check_names_what_is_wrong(books, open_request, deed: str, complaint
     assert books.check() == complaints
 
 
+def test_requests_that_are_running_are_no_complaint(books, open_request) -> None:
+    """The check is run while the server serves: what is open has cost nothing yet."""
+    account = books.account(100)
+    books.end(open_request(books, account), 30)
+    open_request(books, account)
+    assert books.check() == []
+    assert transfers.size(books.connection) == (2, 2)
+
+
 moves = st.lists(
     st.tuples(st.sampled_from(["credit", "charge", "short"]), st.integers(1, 2), st.integers(1, 50)), max_size=25
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from haze_proxy.store import writer as writer_module
 from haze_proxy.store.transfers import Transfer
 from haze_proxy.store.writer import Writer
 
-PATIENCE_S = 10
+PATIENCE_S = 5
 
 
 @dataclass
@@ -222,6 +221,16 @@ async def test_what_waits_is_written_before_the_writer_ends(desk: Desk, rich) ->
     assert _balance(rich) == 995
 
 
+async def test_a_writer_that_is_closed_before_it_runs_still_writes(rich) -> None:
+    """A server may be told to stop while it is still starting; what it took on is written."""
+    async with database.open_async(str(rich.path), "normal") as connection:
+        writer = Writer(connection, lambda: None, print)
+        entry = writer.submit(_charge(1), urgent=False)
+        writer.close()
+        await asyncio.wait_for(writer.run(), PATIENCE_S)
+        assert entry.done.result() == 999
+
+
 async def test_foreign_changes_are_looked_for_while_nothing_happens(desk: Desk) -> None:
     """A revoked key must stop working on an idle server, too."""
     await desk.next_poll()
@@ -253,18 +262,18 @@ async def test_a_full_disk_refuses_and_recovers_by_itself(desk: Desk, rich) -> N
 
 
 @pytest.fixture
-def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
+async def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Wait until the writer has tried once more whether it can write."""
-    seen = threading.Semaphore(0)
+    loop, seen = asyncio.get_running_loop(), asyncio.Queue[bool]()
     can_write = writer_module._can_write
 
     def probe(connection: sqlite3.Connection) -> bool:
         answer = can_write(connection)
-        seen.release()
+        loop.call_soon_threadsafe(seen.put_nowait, answer)
         return answer
 
     monkeypatch.setattr(writer_module, "_can_write", probe)
-    return lambda: asyncio.wait_for(asyncio.to_thread(seen.acquire), PATIENCE_S)
+    return lambda: asyncio.wait_for(seen.get(), PATIENCE_S)
 
 
 async def test_a_read_only_store_refuses_until_it_is_writable(

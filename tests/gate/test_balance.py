@@ -1,0 +1,247 @@
+"""Can they pay? Money is set aside before any is spent, and what cannot be priced is refused."""
+
+import asyncio
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checks import held, refused, untouched
+from gateway import ECHO, HELLO, PAID, PATHS, Haze, channel, running
+from provider import Provider, Reply, right_answer
+
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+NANO = 1_000_000_000
+
+
+def worth(body: dict[str, Any], output: int) -> int:
+    """What the design holds on `paid`: bytes / 2.2 and 12 a turn at 1,000 nano-dollars, output at 10,000."""
+    return (math.ceil(len(json.dumps(body)) / 2.2) + 12) * 1_000 + output * 10_000
+
+
+# Fields -> output tokens held. A stream holds one slice (2,048 here), a whole answer its limit, else the model's 1,000.
+HOLDS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "chat, its own limit": ("chat", {"max_tokens": 70}, 70),
+    "chat, the newer name": ("chat", {"max_completion_tokens": 70}, 70),
+    "chat, both: the larger": ("chat", {"max_completion_tokens": 70, "max_tokens": 300}, 300),
+    "chat, no limit: the model's": ("chat", {}, 1000),
+    "chat, three answers": ("chat", {"max_tokens": 70, "n": 3}, 210),
+    "chat, three answers without a limit": ("chat", {"n": 3}, 3000),
+    "chat stream, a slice": ("chat", {"max_tokens": 32_000, "stream": True}, 2048),
+    "chat stream, less than a slice": ("chat", {"max_tokens": 70, "stream": True}, 70),
+    "messages, its own limit": ("messages", {"max_tokens": 70}, 70),
+    "messages stream, a slice": ("messages", {"max_tokens": 128_000, "stream": True}, 2048),
+}
+
+
+@pytest.mark.parametrize(("protocol", "fields", "output"), HOLDS.values(), ids=HOLDS)
+async def test_what_a_request_may_cost_is_held_while_it_runs(
+    chained: Haze, provider: Provider, protocol: str, fields: dict[str, Any], output: int
+) -> None:
+    """Too little and a balance is overrun; too much and paying customers of long answers are refused."""
+    gate = asyncio.Event()
+    provider.otherwise = lambda received: Reply(status=400, late=gate, body={"error": {"message": "no"}})
+    body = {"model": "paid", "messages": HELLO, **fields}
+    running = asyncio.create_task(chained.post(PATHS[protocol], body))
+    await provider.received(1)
+    assert held(chained) == worth(body, output)
+    gate.set()
+    assert (await running).status == 400
+    (row,) = await chained.ended()
+    assert (row["held"], row["cost"], held(chained)) == (worth(body, output), 0, 0)
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
+    chained: Haze, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """Clients show this text as it stands: it is the only help a person in a terminal gets."""
+    key = await chained.known(chained.account("0.0001", email="poor@example.com"))
+    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": stream}
+    answer = await chained.post(PATHS[protocol], body, key=key)
+    message = refused(answer, protocol, 402)
+    needed = f"{worth(body, 100) / NANO:.9f}".rstrip("0")
+    assert f"${needed}" in message
+    assert "$0.0001 are available" in message
+    assert "haze-proxy credit poor@example.com" in message
+    assert provider.requests == []
+    untouched(chained)
+
+
+@BOTH
+async def test_to_the_last_nano_dollar(chained: Haze, protocol: str) -> None:
+    """A balance that just pays the hold is enough; one nano-dollar less is not."""
+    body = {"model": "paid", "messages": HELLO, "max_tokens": 100}
+    enough = worth(body, 100)
+    keys = {amount: chained.account(f"{amount / NANO:.9f}", email=f"{amount}@example.com") for amount in (enough, enough - 1)}
+    await chained.known(keys[enough - 1])
+    assert (await chained.post(PATHS[protocol], body, key=keys[enough])).status == 200
+    assert (await chained.post(PATHS[protocol], body, key=keys[enough - 1])).status == 402
+    assert chained.balance(2) == enough - 41_000
+    assert chained.check() == []
+
+
+@BOTH
+async def test_a_model_nobody_serves_is_503_also_for_an_empty_wallet(chained: Haze, protocol: str) -> None:
+    """Who tops up for a model that is not there has been cheated."""
+    key = await chained.known(chained.account("0", email="poor@example.com"))
+    answer = await chained.ask(protocol, "nobody/serves-this", key=key)
+    assert "`nobody/serves-this`" in refused(answer, protocol, 503)
+    assert answer.headers["x-should-retry"] == "false"
+
+
+async def test_503_names_the_endpoint_where_a_model_is_served(tmp_path: Path, provider: Provider) -> None:
+    """The model is right and the path is not: the message says which one to change."""
+    async with running(tmp_path, PAID + channel("openai", provider.url)) as haze:
+        assert "It is served on: chat." in refused(await haze.ask("messages", "paid"), "messages", 503)
+
+
+async def test_an_unknown_price_is_a_refusal_and_never_a_zero(tmp_path: Path, provider: Provider) -> None:
+    """A model that costs nobody-knows-what would be given away."""
+    models = '["unpriced", "no-output"]'
+    text = '\n[[models]]\nid = "no-output"\ninput = 1\n'
+    async with running(tmp_path, text + channel("openai", provider.url, models)) as haze:
+        for model in ("unpriced", "no-output"):
+            message = refused(await haze.ask("chat", model), "chat", 503)
+            assert "No available upstream channel" in message
+        assert "price is not known" in refused(await haze.ask("chat", "unpriced"), "chat", 503)
+        assert provider.requests == []
+
+
+@BOTH
+async def test_a_model_the_key_may_not_use_is_404_and_names_those_it_may(haze: Haze, protocol: str) -> None:
+    """And says so before it looks at the balance or the channels."""
+    key = await haze.known(haze.account("0", email="few@example.com", models=("one", "two/three")))
+    for model in ("hekiu", "nobody/serves-this"):
+        message = refused(await haze.ask(protocol, model, key=key), protocol, 404)
+        assert message == f"This API key may not use `{model}`. It may use: one, two/three."
+
+
+@BOTH
+async def test_a_keys_budget_is_held_and_spent_beside_the_balance(
+    chained: Haze, provider: Provider, protocol: str
+) -> None:
+    """A budget is what the owner of an account promises himself: running requests count against it, too."""
+    body = {"model": "paid", "messages": HELLO, "max_tokens": 100}
+    budget = worth(body, 100) + 50_000
+    key = await chained.known(chained.account("10", email="budget@example.com", budget=budget))
+    gate = asyncio.Event()
+    provider.otherwise = lambda received: Reply(status=400, late=gate, body={"error": {"message": "no"}})
+    first = asyncio.create_task(chained.post(PATHS[protocol], body, key=key))
+    await provider.received(1)
+    message = refused(await chained.post(PATHS[protocol], body, key=key), protocol, 402)
+    assert "budget" in message
+    assert "$0.00005 are left" in message
+    gate.set()
+    await first
+    provider.otherwise = right_answer
+    statuses = [(await chained.post(PATHS[protocol], body, key=key)).status for _ in range(3)]
+    assert statuses == [200, 200, 402]  # 41,000 each: after two of them the hold no longer fits
+    row = (await chained.get("/v1/key", key=key)).json()["data"]
+    assert (row["spent_usd"], row["budget_left_usd"]) == ("0.000082", f"{(budget - 82_000) / NANO:.9f}".rstrip("0"))
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_free_model_needs_no_balance_and_leaves_a_row(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """Free is a price the owner wrote down; the log shows what was used all the same."""
+    text = '\n[[models]]\nid = "gratis"\nfree = true\n'
+    channels = channel("openai", provider.url, '["gratis"]') + channel("anthropic", provider.url, '["gratis"]')
+    async with running(tmp_path, text + channels) as haze:
+        key = await haze.known(haze.account("0", email="poor@example.com"))
+        assert (await haze.ask(protocol, "gratis", key=key, stream=stream)).status == 200
+        (row,) = await haze.ended()
+        assert (row["state"], row["ended"], row["cost"], row["held"]) == ("settled", "completed", 0, 0)
+        assert (row["input"], row["output"]) == (11, 3)
+
+
+PRICE_CHANGING: dict[str, tuple[str, dict[str, Any], str]] = {
+    "models": ("chat", {"models": ["hekiu", "other"]}, "models"),
+    "fallbacks": ("messages", {"fallbacks": [{"model": "other"}]}, "fallbacks"),
+    "service_tier": ("chat", {"service_tier": "priority"}, "service_tier"),
+    "speed": ("messages", {"speed": "fast"}, "speed"),
+    "plugins": ("chat", {"plugins": [{"id": "web"}]}, "plugins"),
+    "web_search_options": ("chat", {"web_search_options": {}}, "web_search_options"),
+    "server tool": ("messages", {"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools[0].type"),
+    "audio": ("chat", {"modalities": ["text", "audio"]}, "modalities"),
+}
+
+
+@pytest.mark.parametrize(("protocol", "fields", "named"), PRICE_CHANGING.values(), ids=PRICE_CHANGING)
+async def test_a_field_that_changes_the_price_is_refused_by_name(
+    haze: Haze, protocol: str, fields: dict[str, Any], named: str
+) -> None:
+    """Served without its price, it would be paid by the owner."""
+    answer = await haze.ask(protocol, **fields)
+    assert refused(answer, protocol, 400).startswith(f"{named}: ")
+    if protocol == "chat":
+        assert answer.error()["param"] == named
+    untouched(haze)
+
+
+STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
+    "container": ("messages", {"container": "container_1"}, "container"),
+    "mcp_servers": ("messages", {"mcp_servers": [{"type": "url", "url": "https://x.example"}]}, "mcp_servers"),
+    "previous_response_id": ("chat", {"previous_response_id": "resp_1"}, "previous_response_id"),
+    "conversation": ("chat", {"conversation": "conv_1"}, "conversation"),
+    "background": ("chat", {"background": True}, "background"),
+    "file_id": (
+        "messages",
+        {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "f"}}]}]},
+        "file_id",
+    ),
+}
+
+
+@pytest.mark.parametrize(("protocol", "fields", "named"), STATEFUL.values(), ids=STATEFUL)
+async def test_what_lives_on_the_providers_account_is_not_the_callers(
+    tmp_path: Path, provider: Provider, protocol: str, fields: dict[str, Any], named: str
+) -> None:
+    """Any key could read another customer's file by its id; an owner who wants that says so in config.toml."""
+    kind = "anthropic" if protocol == "messages" else "openai"
+    async with running(tmp_path, PAID + channel(kind, provider.url)) as haze:
+        assert refused(await haze.ask(protocol, "paid", **fields), protocol, 400).startswith(f"{named}: ")
+        assert provider.requests == []
+    (tmp_path / "2").mkdir()
+    async with running(tmp_path / "2", PAID + channel(kind, provider.url, stateful="true")) as haze:
+        assert (await haze.ask(protocol, "paid", **fields)).status == 200
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_64_at_once_with_money_for_ten_are_ten_answers(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """The promise of a prepaid balance: however many ask at once, it cannot be overrun."""
+    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": stream}
+    gate = asyncio.Event()
+    decided = 0
+
+    def late(received: Any) -> Reply:
+        reply = right_answer(received)
+        reply.late = gate
+        return reply
+
+    provider.otherwise = late
+    kind = "anthropic" if protocol == "messages" else "openai"
+    async with running(tmp_path, ECHO + PAID + channel(kind, provider.url)) as haze:
+        key = await haze.known(haze.account(f"{10 * worth(body, 100) / NANO:.9f}", email="ten@example.com"))
+
+        async def ask() -> int:
+            nonlocal decided
+            status = (await haze.post(PATHS[protocol], body, key=key)).status
+            decided += 1
+            if decided == 54:
+                gate.set()
+            return status
+
+        statuses = await asyncio.gather(*(ask() for _ in range(64)))
+        assert sorted(statuses) == [200] * 10 + [402] * 54
+        assert len(provider.requests) == 10
+        await haze.ended(10)
+        assert (haze.balance(2), held(haze, 2)) == (10 * (worth(body, 100) - 41_000), 0)
+        assert haze.check() == []
