@@ -8,6 +8,14 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from gateway import ECHO, PAID, Haze, channel, running
 from provider import Provider
 
+from haze_proxy.money.prices import load_table
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prices_are_read() -> None:
+    """As a server does before its loop begins."""
+    load_table()
+
 
 @pytest.fixture(autouse=True)
 def nothing_blocks_the_loop() -> Iterator[BlockBuster]:

@@ -120,9 +120,7 @@ class Haze:
         body = {"model": model, "messages": HELLO, **({"max_tokens": 100} if protocol == "messages" else {}), **fields}
         return await self.post(PATHS[protocol], body, key=key)
 
-    async def _send(
-        self, method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]
-    ) -> "Answer":
+    async def _send(self, method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]) -> "Answer":
         data: Any = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         if data and len(data) > 2**20:
             data = io.BytesIO(data)  # aiohttp warns of more in one piece
@@ -178,9 +176,7 @@ def _make_account(path: Path, email: str, balance: int, new: NewKey, secret: str
             _add_account(connection, email, balance, new, secret, now)
 
 
-def _add_account(
-    connection: sqlite3.Connection, email: str, balance: int, new: NewKey, secret: str, now: int
-) -> None:
+def _add_account(connection: sqlite3.Connection, email: str, balance: int, new: NewKey, secret: str, now: int) -> None:
     number = accounts.add(connection, email, password_hash=None, is_admin=False, now_ms=now)
     if balance:
         accounts.credit(connection, number, balance, Transfer(transfers.MANUAL, "", balance, "credit"), now)

@@ -114,19 +114,21 @@ class Journey:
         self._upstream_id = self._upstream_id or _text(parsed.get("id"))
         self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
         reported = parsed.get("usage")
-        if isinstance(reported, dict) and reported:
-            used, estimated = usage.read(self.ask.protocol, reported), False
-        else:
-            used, estimated = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body)), True
+        used = usage.read(self.ask.protocol, reported)
+        # Numbers that are missing, or all zero, are none: an answer was given.
+        estimated = not (used.total_input or used.output)
+        if estimated:
+            used = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body))
         await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
 
     async def settle_stream(self) -> None:
         """Charge a stream that came to its end, or to the upstream's own error, and wait until it is committed."""
         meter = self.meter
+        used = usage.read(self.ask.protocol, meter.usage)
         if meter.state == "error":
             await self.break_off("upstream error")
-        elif meter.usage and meter.reported_final:
-            await self._settle("completed", usage.read(self.ask.protocol, meter.usage), meter.model)
+        elif meter.reported_final and (used.total_input or used.output):
+            await self._settle("completed", used, meter.model)
         else:
             await self._settle("completed", self._counted(), meter.model, estimated=True)
 

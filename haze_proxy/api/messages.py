@@ -35,14 +35,16 @@ async def count_tokens(request: web.Request) -> web.Response:
         except PassedOn as refusal:
             if refusal.upstream_status != 404:
                 return web.Response(status=refusal.upstream_status, body=refusal.body, content_type="application/json")
-        except HazeError as error:
-            log.warning("Channel %s could not count tokens (%s); estimated.", candidate.channel.name, error.message)
+        except (HazeError, ValueError) as error:
+            log.warning("Channel %s could not count tokens (%s); estimated.", candidate.channel.name, error)
     return web.json_response({"input_tokens": request[ASK].input_estimate})
 
 
 async def _counted(request: web.Request, candidate: Candidate) -> web.Response:
     body = fitted(request[ASK], candidate)
-    call = Call(candidate.channel, "messages", COUNT_TOKENS_PATH, request.query_string, body, request.headers)
+    call = Call(
+        candidate.channel, "messages", COUNT_TOKENS_PATH, request.rel_url.raw_query_string, body, request.headers
+    )
     answer = await request.app[CLIENT].send(call)
     try:
         counted = await client.read(answer)

@@ -4,6 +4,7 @@ Native bytes pass as they are. A meter reads along for the usage and holds the e
 committed, so whoever saw an answer end has paid for it once, whatever happens to the process.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import ASK, CANDIDATES, CLIENT
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.wire import envelope
+from haze_proxy.wire.sse import BOUNDARY
 
 # As much may arrive before the first event is complete; then the answer starts all the same.
 PEEK_BYTES_MAX: Final = 64 * 2**10
@@ -42,6 +44,9 @@ async def _whole(journey: Journey) -> web.Response:
 async def _whole_of(journey: Journey, answer: Answer) -> web.Response:
     try:
         body = await client.read(answer)
+    except HazeError as error:
+        journey.failed(error)
+        raise
     finally:
         answer.close()
     await journey.settle_whole(body)
@@ -54,7 +59,7 @@ async def _attempt(journey: Journey) -> Answer:
         journey.candidate.channel,
         journey.ask.protocol,
         PATHS[journey.ask.protocol],
-        journey.request.query_string,
+        journey.request.rel_url.raw_query_string,
         journey.body,
         journey.request.headers,
     )
@@ -107,14 +112,13 @@ def _is_stream(answer: Answer) -> bool:
 
 async def _first_event(journey: Journey, answer: Answer) -> bytes:
     """Wait for something that can be told to the caller. Raises if it is an error: there is still a status for it."""
-    meter, passing = journey.meter, b""
+    meter, passing, ended = journey.meter, b"", False
     try:
-        while not _has_event(passing) and meter.state == "open" and len(passing) < PEEK_BYTES_MAX:
+        while not (ended or _has_event(passing) or meter.state != "open" or len(passing) >= PEEK_BYTES_MAX):
             chunk = await answer.chunk()
             passing += meter.feed(chunk) if chunk else meter.close()
-            if not chunk:
-                break
-        if not _has_event(passing):
+            ended = not chunk
+        if not _has_event(passing) and (ended or meter.state != "open"):
             if meter.error is not None:
                 raise faults.judge_event(journey.candidate.channel.name, meter.error)
             if not meter.finished:
@@ -127,16 +131,16 @@ async def _first_event(journey: Journey, answer: Answer) -> bytes:
 
 
 def _has_event(passing: bytes) -> bool:
-    # Comments are no answer yet: OpenRouter sends some while it looks for a provider.
-    return b"data:" in passing
+    # Comments are no answer yet: OpenRouter sends some while it looks for a provider. Nor is half an event: the other
+    # half may say that it is an error.
+    begin = passing.find(b"data:")
+    return begin >= 0 and BOUNDARY.search(passing, begin) is not None
 
 
 def _response(answer: Answer) -> web.StreamResponse:
     kept: CIMultiDict[str] = headers.downstream(answer.headers)
     kept.update(STREAM_HEADERS)
-    response = web.StreamResponse(status=answer.status, headers=kept)
-    response.enable_chunked_encoding()
-    return response
+    return web.StreamResponse(status=answer.status, headers=kept)
 
 
 async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.StreamResponse:
@@ -180,7 +184,8 @@ async def _finish(journey: Journey, response: web.StreamResponse) -> None:
 
 async def _break_off(journey: Journey, response: web.StreamResponse, error: HazeError) -> None:
     """Say it in the stream, then cut: a polite end would be taken for a whole answer, or repeated without limit."""
-    await journey.break_off()
+    with suppress(HazeError):  # what could not be written is not charged; the caller hears of one failure
+        await journey.break_off()
     await response.write(envelope.event(error, journey.ask.protocol, journey.request_id))
     transport = journey.request.transport
     if transport is not None:

@@ -4,8 +4,10 @@ Every way in which an upstream can fail before or during its answer becomes Upst
 around the call that raised it: writing to the caller is somebody else's, and its errors must not be taken for these.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final, Protocol
 
 import aiohttp
@@ -21,6 +23,8 @@ KEEPALIVE_S: Final = 60
 ANSWER_BYTES_MAX: Final = 64 * 2**20
 READABLE: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 HEADER_BYTES_MAX: Final = 32 * 2**10
+# aiohttp warns of more; from a file it goes out piece by piece, and the loop turns in between.
+ONE_PIECE_BYTES_MAX: Final = 2**20
 
 
 class Answer(Protocol):
@@ -52,27 +56,54 @@ class Call:
 
 
 class HttpAnswer:
-    """An answer over HTTP."""
+    """An answer over HTTP. Reading it longer than `silence_timeout_s` without a byte is a failure of the upstream.
+
+    One timer an answer, which looks back when it fires: a new one for every chunk would cost as much as the chunk.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, channel: Channel) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        if response.connection is not None and response.connection.protocol is not None:
+            response.connection.protocol.read_timeout = None
+            self._look_in(channel.silence_timeout_s)
 
     async def chunk(self) -> bytes:
+        self._waiting_since = self._loop.time()
         try:
             return await self._response.content.readany()
         except TimeoutError as error:
             raise silent(self._channel) from error
         except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
             raise broken(self._channel) from error
+        finally:
+            # While a slow client is written to, nobody waits for the upstream.
+            self._waiting_since = None
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._response.content.is_eof():
             self._response.release()
         else:
             self._response.close()
+
+    def _look_in(self, seconds: float) -> None:
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        quiet = 0.0 if self._waiting_since is None else now - self._waiting_since
+        left = self._channel.silence_timeout_s - quiet
+        if left > 0:
+            self._look_in(left)
+        else:
+            self._response.content.set_exception(TimeoutError())
 
 
 class Client:
@@ -81,7 +112,7 @@ class Client:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._urls: dict[tuple[str, str], URL] = {}
-        self._timeouts: dict[tuple[float, float], aiohttp.ClientTimeout] = {}
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def __aenter__(self) -> "Client":
         self._session = aiohttp.ClientSession(
@@ -138,7 +169,7 @@ class Client:
         try:
             response = await self._session.post(
                 self._url(call),
-                data=call.body,
+                data=call.body if len(call.body) <= ONE_PIECE_BYTES_MAX else BytesIO(call.body),
                 headers=_headers(call),
                 timeout=self._timeout(channel),
                 allow_redirects=False,
@@ -147,10 +178,6 @@ class Client:
             raise silent(channel) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise broken(channel) from error
-        if channel.silence_timeout_s != channel.first_byte_timeout_s and response.connection is not None:
-            protocol = response.connection.protocol
-            if protocol is not None:
-                protocol.read_timeout = channel.silence_timeout_s
         return response
 
     def _url(self, call: Call) -> URL:
@@ -162,12 +189,12 @@ class Client:
         return self._urls[place]
 
     def _timeout(self, channel: Channel) -> aiohttp.ClientTimeout:
-        times = (channel.first_byte_timeout_s, channel.silence_timeout_s)
-        if times not in self._timeouts:
-            self._timeouts[times] = aiohttp.ClientTimeout(
-                total=None, sock_connect=min(CONNECT_TIMEOUT_S, times[0]), sock_read=times[0]
+        longest = channel.first_byte_timeout_s
+        if longest not in self._timeouts:
+            self._timeouts[longest] = aiohttp.ClientTimeout(
+                total=None, sock_connect=min(CONNECT_TIMEOUT_S, longest), sock_read=longest
             )
-        return self._timeouts[times]
+        return self._timeouts[longest]
 
 
 # Anthropic answers nothing without a version.

@@ -103,7 +103,8 @@ class Directory:
         known = self._known.get((model, protocol))
         if known is None:
             known = tuple(c for c in self._of(model) if not self._left_out(c, protocol))
-            self._known[model, protocol] = known
+            if known:  # an id that nobody serves is not worth remembering, and callers invent them
+                self._known[model, protocol] = known
         return known if len(known) < 2 else tuple(_in_order(known, session))
 
     def serves(self, model: str) -> Candidate | None:
@@ -161,13 +162,12 @@ class Directory:
 
     def _of(self, model: str) -> tuple[Candidate, ...]:
         found = [(channel, match) for channel in self._active if (match := self._match(channel, model))]
+        best = min((RANKS.index(how) for _, (how, _) in found), default=0)
+        found = [(channel, match) for channel, match in found if RANKS.index(match[0]) == best]
         if any(channel.kind.name != "echo" for channel, _ in found):
             found = [(channel, match) for channel, match in found if channel.kind.name != "echo"]
-        best = min((RANKS.index(how) for _, (how, _) in found), default=0)
         return tuple(
-            self._candidate(channel, model, upstream_model, how)
-            for channel, (how, upstream_model) in found
-            if RANKS.index(how) == best
+            self._candidate(channel, model, upstream_model, how) for channel, (how, upstream_model) in found
         )
 
     def _match(self, channel: Channel, model: str) -> tuple[str, str] | None:
@@ -236,20 +236,25 @@ def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
         first_byte_timeout_s=row.first_byte_timeout_s,
         silence_timeout_s=row.silence_timeout_s,
         stateful=row.stateful,
-        inactive=_inactive(row, kind, api_key),
+        inactive=_inactive(row, kind, api_key, environ),
         api_key=api_key,
     )
 
 
-def _inactive(row: config.Channel, kind: Kind, api_key: str) -> str:
+def _inactive(row: config.Channel, kind: Kind, api_key: str, environ: Mapping[str, str]) -> str:
     if not row.active:
         return "active = false in config.toml"
+    if row.models == ("*",):
+        return 'models = ["*"] is not served yet: name the models'
     if not api_key and row.api_key.startswith("env:"):
         return f"the variable {row.api_key[4:]} is not set"
     if not api_key and kind.needs_key:
         return "api_key is not set"
-    if not api_key.isprintable() or " " in api_key:
+    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
         return "api_key holds a character that cannot be sent"
+    for name, value in row.headers.items():
+        if not (text := config.secret(value, environ)).isprintable() or not text.isascii():
+            return f"the header {name} holds a character that cannot be sent"
     return ""
 
 
@@ -287,7 +292,7 @@ def _match(channel: Channel, model: str) -> tuple[str, str] | None:
     for pattern, upstream_model in channel.aliases.items():
         if _is_glob(pattern) and fnmatchcase(model, pattern):
             return PATTERN, upstream_model
-    if channel.models != ("*",) and any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
+    if any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
         return PATTERN, model
     return None
 

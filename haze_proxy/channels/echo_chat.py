@@ -13,8 +13,8 @@ from haze_proxy.channels.echo_read import (
     read_messages,
     read_model,
     read_object,
+    read_stops,
     read_whole_number,
-    strings,
 )
 from haze_proxy.channels.echo_reply import Question, Reply, Tool, input_tokens, last_words, reply, spoken, texts
 from haze_proxy.errors import HazeError
@@ -62,7 +62,7 @@ def _question(body: dict[str, Any], messages: list[dict[str, Any]]) -> Question:
         tools=tools if asked and may_call else (),
         forced=forced if asked else None,
         limit=read_whole_number(body, "max_tokens", least=1) if limit is None else limit,
-        stops=strings(body.get("stop")),
+        stops=read_stops(body, "stop"),
         form=_form(body),
     )
 

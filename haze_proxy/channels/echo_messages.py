@@ -12,8 +12,8 @@ from haze_proxy.channels.echo_read import (
     read_messages,
     read_model,
     read_object,
+    read_stops,
     read_whole_number,
-    strings,
 )
 from haze_proxy.channels.echo_reply import SHELLS, Question, Reply, Tool, input_tokens, last_words, reply, spoken, texts
 from haze_proxy.errors import BadRequest, HazeError
@@ -74,7 +74,7 @@ def _question(body: dict[str, Any], turns: list[dict[str, Any]], limit: int) -> 
         tools=_tools(body) if may_call else (),
         forced=choice.get("name") if may_call and choice.get("type") == "tool" else None,
         limit=limit,
-        stops=strings(body.get("stop_sequences")),
+        stops=read_stops(body, "stop_sequences"),
         form=_form(body),
     )
 

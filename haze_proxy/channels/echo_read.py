@@ -6,6 +6,8 @@ import orjson
 
 from haze_proxy.errors import BadRequest
 
+STOPS_MAX = 16
+
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object a body holds."""
@@ -48,6 +50,14 @@ def read_whole_number(body: dict[str, Any], name: str, *, least: int, most: int 
         bounds = f"at least {least}" if most is None else f"from {least} to {most}"
         raise BadRequest(f"{name}: Input should be a whole number, {bounds}", param=name)
     return value
+
+
+def read_stops(body: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Where to stop: a text, or the texts in a list of at most STOPS_MAX."""
+    stops = strings(body.get(name))
+    if len(stops) > STOPS_MAX:
+        raise BadRequest(f"{name}: At most {STOPS_MAX} texts", param=name)
+    return stops
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

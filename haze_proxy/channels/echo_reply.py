@@ -159,6 +159,9 @@ def _command(schema: Any, words: str) -> str | list[str]:
     return f"echo '{quoted}'"
 
 
+REPEATED_CHARACTERS_MAX = 20_000
+
+
 def _speak(question: Question) -> Reply:
     text, stop = _before_stop(_said(question), question.stops)
     said = pieces(text)
@@ -168,7 +171,8 @@ def _speak(question: Question) -> Reply:
 
 
 def _said(question: Question) -> str:
-    told = question.words if question.result is None else question.result
+    # Bounded: a parrot answers inside the loop that relays everyone else's streams.
+    told = (question.words if question.result is None else question.result)[:REPEATED_CHARACTERS_MAX]
     plain = f"You said: {told}" if question.result is None else f"The tool said: {told}"
     if question.form is None:
         return plain

@@ -31,11 +31,21 @@ CLIENTS_OWN: Final = frozenset(
         "x-request-id",
         "x-client-request-id",
         "idempotency-key",
+        # Which of the owner's accounts pays is not the caller's to say, nor are his credentials for anybody else.
+        "openai-organization",
+        "openai-project",
+        "api-key",
+        "x-auth-token",
+        "x-http-method-override",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "fly-client-ip",
+        "x-original-forwarded-for",
         "access-control-request-method",
         "access-control-request-headers",
     }
 )
-CLIENTS_OWN_PREFIXES: Final = ("x-forwarded-", "cf-", "proxy-", "sec-", "x-claude-code-")
+CLIENTS_OWN_PREFIXES: Final = ("x-forwarded-", "cf-", "proxy-", "sec-", "x-claude-code-", "x-goog-", "x-amz-")
 ATTRIBUTION: Final = frozenset({"http-referer", "x-title", "x-session-id"})
 ATTRIBUTION_PREFIX: Final = "x-openrouter-"
 ANTHROPIC_PREFIX: Final = "anthropic-"
@@ -45,6 +55,8 @@ UPSTREAMS_OWN: Final = frozenset(
     {
         "server",
         "set-cookie",
+        "authorization",
+        "x-api-key",
         "alt-svc",
         "strict-transport-security",
         "via",

@@ -31,17 +31,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = new_request_id()
     try:
         return await handler(request)
-    except HazeError as error:
-        return render(request, error)
-    except HTTPException as error:
-        if error.status < HTTPStatus.BAD_REQUEST:
-            raise
-        return render(request, _from_framework(request, error))
     except (ConnectionError, asyncio.CancelledError):
         raise
-    except Exception:
-        log.exception("Request %s failed", request[REQUEST_ID])
-        return render(request, HazeError("Something went wrong inside Haze. The owner can find it in the log."))
+    except Exception as error:
+        if isinstance(error, HTTPException) and error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        told = _told(request, error)
+        if request.writer.output_size > 0:
+            # The status line has left: only a cut line can say that the rest is missing.
+            raise ConnectionAbortedError("The answer had begun.") from error
+        return render(request, told)
 
 
 def render(request: web.BaseRequest, error: HazeError) -> web.Response:
@@ -78,6 +77,15 @@ def protocol_of(request: web.BaseRequest) -> str:
 def new_request_id() -> str:
     """`req_`, 12 hexadecimal digits of milliseconds, 16 of chance: in the order of time, and not to be guessed."""
     return f"req_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+
+
+def _told(request: web.Request, error: Exception) -> HazeError:
+    if isinstance(error, HazeError):
+        return error
+    if isinstance(error, HTTPException):
+        return _from_framework(request, error)
+    log.error("Request %s failed", request[REQUEST_ID], exc_info=error)
+    return HazeError("Something went wrong inside Haze. The owner can find it in the log.")
 
 
 def _from_framework(request: web.Request, error: HTTPException) -> HazeError:

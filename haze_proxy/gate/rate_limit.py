@@ -115,8 +115,9 @@ def refused(what: str, limit: int, wait_s: float) -> RateLimited:
 
 
 def correct(request: web.Request, tokens: int) -> None:
-    """Replace the reserved tokens of a request by the true number."""
+    """Replace the reserved tokens of a request by the true number; at most a minute's worth, if a provider lies."""
     key, paces = request[CALLER], request.app[PACES]
+    tokens = min(tokens, max(key.tokens_per_minute, request.get(RESERVED, 0)))
     reserved = request.get(RESERVED, 0)
     paces.of[key.id].tokens.take(paces.clock(), tokens - reserved, key.tokens_per_minute)
     request[RESERVED] = tokens

@@ -176,7 +176,7 @@ class Writer:
                 self._batch = batch
                 results = await self._connection.run(_transaction, [entry.work for entry in batch])
                 self._apply(batch, results)
-            if self._loop.time() >= until:
+            if self.ready and self._loop.time() >= until:
                 # However much there is to write: a revoked key must be noticed.
                 self._wake.set()
                 return

@@ -40,6 +40,11 @@ REQUIRED: dict[str, dict[str, tuple[type | tuple[type, ...], str]]] = {
     "chat": {"messages": (list, "an array")},
     "messages": {"messages": (list, "an array")},
 }
+MODEL_CHARACTERS_MAX = 256
+# A large body is large because of texts and images. One of a million tiny values would hold the loop up for seconds and
+# memory for as long as it runs; what is smaller than this cannot.
+PLAIN_BYTES_MAX = 2**20
+VALUES_MAX = 1_000_000
 COUNTS = ("max_tokens", "max_completion_tokens", "n")
 
 
@@ -50,8 +55,8 @@ def read(body: bytes, protocol: str) -> Ask:
     model = parsed.get("model")
     if model is None:
         raise BadRequest("model: Field required", param="model")
-    if not isinstance(model, str) or not model:
-        raise BadRequest("model: Expected a string that is not empty", param="model")
+    if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARACTERS_MAX:
+        raise BadRequest(f"model: Expected a string of 1 to {MODEL_CHARACTERS_MAX} characters", param="model")
     for name, (kinds, wanted) in REQUIRED[protocol].items():
         if parsed.get(name) is None:
             raise BadRequest(f"{name}: Field required", param=name)
@@ -68,6 +73,8 @@ def read(body: bytes, protocol: str) -> Ask:
 def _parse(body: bytes) -> dict[str, Any]:
     if not body:
         raise BadRequest("The request has no body. Send a JSON object.")
+    if len(body) > PLAIN_BYTES_MAX and sum(map(body.count, (b"[", b"{", b","))) > VALUES_MAX:
+        raise BadRequest(f"The body has more than {VALUES_MAX} values.")
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -20,24 +20,42 @@ import orjson
 
 from haze_proxy.errors import BadRequest
 
+# Every top-level field that Haze changes, counts by, prices by or refuses.
 ACTED_ON = (
     "model",
     "models",
+    "messages",
+    "input",
     "stream",
     "stream_options",
     "max_tokens",
     "max_completion_tokens",
     "max_output_tokens",
     "n",
+    "best_of",
+    "tools",
+    "plugins",
+    "fallbacks",
+    "modalities",
+    "audio",
+    "web_search_options",
     "service_tier",
     "speed",
+    "inference_geo",
     "store",
+    "background",
+    "previous_response_id",
+    "conversation",
+    "container",
+    "mcp_servers",
 )
+MEMBERS_MAX = 1000
 
 _ACTED_ON = frozenset(ACTED_ON)
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NO_VALUE = msgspec.Raw()
 _TOO_DEEP = "The body is nested too deeply."
+_TOO_MANY = f"The body has more than {MEMBERS_MAX} fields."
 
 # Bodies with white space have it from the start; writing them anew would be for nothing.
 _SPACES = b" \t\n\r"
@@ -62,6 +80,8 @@ def refuse_ambiguous(body: bytes, parsed: Mapping[str, object]) -> None:
 
     `parsed` is orjson's reading of `body`, an object. Only the top level counts: tool schemas have "model" properties.
     """
+    if len(parsed) > MEMBERS_MAX:
+        raise BadRequest(_TOO_MANY)
     for key in parsed.keys() - _ACTED_ON:
         # casefold, because Go's encoding/json also takes the long s of Unicode for an s.
         if (field := key.casefold()) in _ACTED_ON:
@@ -98,7 +118,9 @@ def _written(parsed: Mapping[str, object]) -> bytes | None:
 
 def _refuse_twice_or_escaped(body: bytes, values: dict[str, msgspec.Raw]) -> None:
     seen = set()
-    for key, spelling, _, _ in _members(body, values):
+    for count, (key, spelling, _, _) in enumerate(_members(body, values)):
+        if count >= MEMBERS_MAX:
+            raise BadRequest(_TOO_MANY)
         if key not in _ACTED_ON:
             continue
         if key in seen:

@@ -48,7 +48,9 @@ BODY = {"model": "hekiu", "max_tokens": 8, "messages": HELLO}
 
 
 @pytest.mark.parametrize("made", HEADERS.values(), ids=HEADERS)
-async def test_a_key_is_taken_however_a_client_spells_its_header(haze: Haze, made: Callable[[str], dict[str, str]]) -> None:
+async def test_a_key_is_taken_however_a_client_spells_its_header(
+    haze: Haze, made: Callable[[str], dict[str, str]]
+) -> None:
     """Official SDKs disagree about the header, and some send two at once; people paste keys with spaces."""
     answer = await haze.get("/v1/key", key="", headers=made(haze.key))
     assert answer.status == 200, answer.body

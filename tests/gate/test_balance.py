@@ -75,7 +75,10 @@ async def test_to_the_last_nano_dollar(chained: Haze, protocol: str) -> None:
     """A balance that just pays the hold is enough; one nano-dollar less is not."""
     body = {"model": "paid", "messages": HELLO, "max_tokens": 100}
     enough = worth(body, 100)
-    keys = {amount: chained.account(f"{amount / NANO:.9f}", email=f"{amount}@example.com") for amount in (enough, enough - 1)}
+    keys = {
+        amount: chained.account(f"{amount / NANO:.9f}", email=f"{amount}@example.com")
+        for amount in (enough, enough - 1)
+    }
     await chained.known(keys[enough - 1])
     assert (await chained.post(PATHS[protocol], body, key=keys[enough])).status == 200
     assert (await chained.post(PATHS[protocol], body, key=keys[enough - 1])).status == 402

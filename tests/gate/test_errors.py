@@ -89,7 +89,9 @@ async def test_a_refusal_speaks_the_callers_protocol_and_leaves_nothing_behind(
     small: Haze, status: int, cause: Cause, protocol: str, stream: bool
 ) -> None:
     """SDKs choose their exception by status and body; a refused stream must not begin, and nobody pays for a no."""
-    answer = await cause(small, PATHS[protocol], {"model": "hekiu", "max_tokens": 8, "messages": HELLO, "stream": stream})
+    answer = await cause(
+        small, PATHS[protocol], {"model": "hekiu", "max_tokens": 8, "messages": HELLO, "stream": stream}
+    )
     message = refused(answer, protocol, status)
     assert ("Retry-After" in answer.headers) == (status == 429)
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)
@@ -132,7 +134,9 @@ NO_ROUTE = {
 
 
 @pytest.mark.parametrize(("path", "protocol"), NO_ROUTE.items(), ids=NO_ROUTE)
-async def test_a_route_that_is_not_there_says_so_before_it_asks_who_you_are(haze: Haze, path: str, protocol: str) -> None:
+async def test_a_route_that_is_not_there_says_so_before_it_asks_who_you_are(
+    haze: Haze, path: str, protocol: str
+) -> None:
     """Whoever mistyped a base URL must not be told that his key is wrong."""
     for key in ("", "sk-rr-wrong", haze.key):
         refused(await haze.post(path, {}, key=key), protocol, 404, code=None)

@@ -1,0 +1,56 @@
+"""The end of an answer and its charge: nobody sees the one before the other is on the disk."""
+
+import asyncio
+
+import pytest
+from checks import locked, quiet
+from gateway import HELLO, PATHS, Haze
+from provider import HANG_UP, Provider, Reply, events
+
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
+FULL = 10_000_000_000
+ENDED_BY = {"chat": b"data: [DONE]", "messages": b"event: message_stop"}
+
+
+@BOTH
+async def test_the_end_of_a_stream_waits_for_its_commit_and_the_rest_does_not(
+    chained: Haze, provider: Provider, protocol: str
+) -> None:
+    """Whoever sees the terminal event has paid, even if the process dies at that moment; and no token waits for SQL."""
+    sent, gate = events(protocol), asyncio.Event()
+    provider.script(Reply(chunks=[*sent[:2], gate, *sent[2:]]))
+    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, **WITH_USAGE}
+    async with chained.session.post(
+        chained.url + PATHS[protocol], json=body, headers={"x-api-key": chained.key}
+    ) as response:
+        async with locked(chained):
+            gate.set()
+            early = await response.content.readexactly(len(b"".join(sent[:-1])))
+            assert early == b"".join(sent[:-1])
+            rest = asyncio.create_task(response.content.read())
+            done, _ = await asyncio.wait([rest], timeout=0.3)
+            assert not done
+            assert chained.rows("SELECT * FROM transfers WHERE kind = 'charge'") == []
+        assert await rest == sent[-1]
+    (row,) = await chained.ended()
+    await quiet(chained)
+    assert (row["state"], row["cost"], chained.balance()) == ("settled", 41_000, FULL - 41_000)
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["complete", "cut after the usage"])
+async def test_a_stream_that_cannot_be_charged_is_told_aborted_and_free(
+    chained: Haze, provider: Provider, protocol: str, how: str
+) -> None:
+    """After a 200 only the stream itself can say it: an error event, no terminal event, and a cut line."""
+    sent = events(protocol)
+    provider.script(Reply(chunks=sent if how == "complete" else [*sent[:-1], HANG_UP]))
+    async with locked(chained, patience_ms=10):
+        answer = await chained.ask(protocol, "paid", **WITH_USAGE)
+    assert (answer.status, answer.cut) == (200, True)
+    assert ENDED_BY[protocol] not in answer.body
+    assert b"HTTP/1.1" not in answer.body
+    assert answer.body.count(b'"error"') == (2 if protocol == "messages" else 1)
+    await quiet(chained)
+    assert chained.balance() == FULL

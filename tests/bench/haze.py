@@ -1,0 +1,105 @@
+"""A Haze of one's own for the benchmark: a folder, a config, an account and a key, all made with the real commands."""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from .calls import Call
+from .processes import ROOT
+
+EMAIL = "bench@example.com"
+CREDIT_USD = "1000000"
+UNLIMITED = str(1_000_000_000_000)
+CONFIG = """
+[server]
+port = {port}
+public_url = "http://127.0.0.1:{port}"
+
+[store]
+path = "haze.db"
+durability = "{durability}"
+
+[[channels]]
+name = "pretend-openai"
+kind = "openai"
+api_key = "upstream-secret"
+base_url = "http://127.0.0.1:{upstream_port}/v1"
+models = [{chat}]
+
+[[channels]]
+name = "pretend-anthropic"
+kind = "anthropic"
+api_key = "upstream-secret"
+base_url = "http://127.0.0.1:{upstream_port}/v1"
+models = [{messages}]
+"""
+MODEL = """
+[[models]]
+id = "{model}"
+input = 1.75
+output = 14
+cache_read = 0.175
+context_tokens = 400_000
+max_output_tokens = 128_000
+"""
+
+
+class CommandFailed(Exception):
+    """One of the owner's commands did not exit 0; the text holds what it said."""
+
+
+class Home:
+    """A folder with one Haze's config and database."""
+
+    def __init__(self, folder: Path, durability: str, port: int, upstream_port: int, calls: list[Call]) -> None:
+        folder.mkdir()
+        self.folder, self.port, self.config = folder, port, folder / "config.toml"
+        self.config.write_text(_config(durability, port, upstream_port, calls))
+        self.command("account", "add", EMAIL, "--credit", CREDIT_USD, "--password-stdin", stdin="a long password\n")
+        limits = ["--rpm", UNLIMITED, "--tpm", UNLIMITED, "--concurrent", "10000"]
+        self.key = self.command("key", "add", EMAIL, *limits).strip()
+
+    @property
+    def headers(self) -> str:
+        """The header lines a client sends."""
+        return f"Authorization: Bearer {self.key}\r\n"
+
+    @property
+    def serve(self) -> list[str]:
+        """The command that starts the server."""
+        return [*self._program, "serve", "--port", str(self.port)]
+
+    def command(self, *words: str, stdin: str = "") -> str:
+        """What one of the owner's commands printed; CommandFailed if it did not succeed."""
+        done = subprocess.run([*self._program, *words], cwd=ROOT, input=stdin, capture_output=True, text=True)  # noqa: PLW1510
+        if done.returncode:
+            raise CommandFailed(f"haze-proxy {' '.join(words)}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def counts(self) -> dict[str, int]:
+        """How many requests ended in each state, and how many charges there are; the ledger is checked before."""
+        self.command("ledger", "check")
+        uri = f"file:{self.folder / 'haze.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            states = connection.execute("SELECT state, count(*) FROM requests GROUP BY state").fetchall()
+            charges = connection.execute("SELECT count(*) FROM transfers WHERE kind = 'charge'").fetchone()
+        return {**dict(states), "charges": charges[0]}
+
+    @property
+    def _program(self) -> list[str]:
+        return [sys.executable, "-m", "haze_proxy", "--config", str(self.config)]
+
+
+def _config(durability: str, port: int, upstream_port: int, calls: list[Call]) -> str:
+    def models(protocol: str) -> list[str]:
+        return sorted({call.model for call in calls if call.protocol == protocol})
+
+    def quoted(protocol: str) -> str:
+        return ", ".join(f'"{model}"' for model in models(protocol))
+
+    head = CONFIG.format(
+        port=port, durability=durability, upstream_port=upstream_port, chat=quoted("chat"), messages=quoted("messages")
+    )
+    return head + "".join(MODEL.format(model=model) for model in models("chat") + models("messages"))

@@ -1,0 +1,65 @@
+"""The benchmark itself works: its provider, its relay and its driver, in one tiny round without Haze."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from . import calls, servers
+from .driver import Target, WrongAnswer
+from .lines import LINES, Line
+from .rows import by_difference, by_turns, markdown
+
+
+@pytest.fixture(scope="module")
+def relays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Target]]:
+    """Two bare relays before the pretend provider."""
+    folder = tmp_path_factory.mktemp("bench")
+    with servers.upstream(folder) as port, ExitStack() as stack:
+        yield [stack.enter_context(servers.relay(folder, name, port).running()) for name in ("relay", "again")]
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_every_line_can_be_measured(line: Line, relays: Sequence[Target]) -> None:
+    """A benchmark that nobody runs rots; every line is run once here, with all its checks of the answers."""
+    rows = line.measure(line, relays, 1)
+    assert {row.target for row in rows} == {"again"}
+    assert all(row.relay > 0 for row in rows)
+
+
+def test_a_stream_can_be_held_open(relays: Sequence[Target]) -> None:
+    """The memory line opens a thousand of these."""
+    with relays[0].hold(calls.held_stream()) as sock:
+        sock.settimeout(0.02)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+
+
+def test_a_wrong_answer_fails_loudly(relays: Sequence[Target]) -> None:
+    """Figures of a server that answers wrongly would look very good."""
+    wrong = calls.Call("chat", "bench", calls.chat_stream(3, 0).body, chunks=4)
+    with relays[0].connections(1) as connections, pytest.raises(WrongAnswer, match="3 chunks instead of 4"):
+        relays[0].burst(wrong, connections, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b'{"prompt_tokens":1}', "the terminal event is missing"),
+        (b"data: [DONE]\n\n", "no usage"),
+        (b'{"prompt_tokens":1} relayed data: [DONE]\n\n', "1 chunks instead of 2"),
+        (b'{"prompt_tokens":1} relayed relayed data: [DONE]\n\n', ""),
+    ],
+)
+def test_an_answer_is_checked_to_its_end(body: bytes, fault: str) -> None:
+    """A stream cut short costs little: it must not count as fast."""
+    assert calls.chat_stream(2, 0).fault(200, body) == fault
+    assert calls.chat_stream(2, 0).fault(500, body) == "status 500"
+
+
+def test_a_miss_is_said() -> None:
+    """The ratio is the median of the ratios within the rounds, and the limit is judged by it."""
+    row = by_turns("chat", "haze full", "us", [(100, 160), (200, 320), (50, 200)], limit=1.5)
+    assert (row.compared, row.verdict) == (1.6, "MISS")
+    assert "| 1.600x |" in markdown([row])
+    assert by_difference("RSS", "haze full", "MB", 60, 90, 40).verdict == "ok"
