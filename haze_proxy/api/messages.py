@@ -13,7 +13,7 @@ from haze_proxy.channels.directory import Candidate
 from haze_proxy.channels.faults import PassedOn, judge
 from haze_proxy.channels.kinds import COUNT_TOKENS_PATH
 from haze_proxy.context import ASK, CANDIDATES, CLIENT
-from haze_proxy.errors import HazeError
+from haze_proxy.errors import HazeError, UpstreamFailed
 
 log = logging.getLogger(__name__)
 
@@ -52,5 +52,14 @@ async def _counted(request: web.Request, candidate: Candidate) -> web.Response:
         answer.close()
     if answer.status >= 400:
         raise judge(candidate.channel.name, answer.status, counted, body, answer.headers.get("Retry-After"))
-    orjson.loads(counted)
+    if not _is_count(counted):
+        raise UpstreamFailed("it sent no count")
     return web.Response(body=counted, headers=headers.downstream(answer.headers))
+
+
+def _is_count(body: bytes) -> bool:
+    try:
+        counted = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(counted, dict) and isinstance(counted.get("input_tokens"), int)

@@ -103,7 +103,7 @@ def _decimal(value: Decimal) -> str:
 def _page(shown: list[dict[str, Any]], request: web.Request) -> tuple[list[dict[str, Any]], bool]:
     """A page and whether more follow. An id that is not listed has nothing after it: a client cannot go in circles."""
     text = request.query.get("limit", str(PAGE_MAX))
-    if not text.isdecimal() or not 1 <= int(text) <= PAGE_MAX:
+    if not text.isdecimal() or len(text) > len(str(PAGE_MAX)) or not 1 <= int(text) <= PAGE_MAX:
         raise BadRequest(f"limit: Expected a number from 1 to {PAGE_MAX}", param="limit")
     limit, ids = int(text), [model["id"] for model in shown]
     if after := request.query.get("after_id"):

@@ -214,6 +214,10 @@ def silent(channel: Channel) -> UpstreamSilent:
 def _headers(call: Call) -> CIMultiDict[str]:
     kept = headers.upstream(call.headers, call.channel.kind, call.protocol)
     kept["Accept-Encoding"] = "identity"
+    # It was read as JSON, whatever it was called; where it had no name, aiohttp would find another one.
+    kept.setdefault("Content-Type", "application/json")
+    for name, value in VERSIONS.get(call.channel.kind.name, {}).items():
+        kept.setdefault(name, value)
     kept.update(call.channel.headers)
     kept.update(call.channel.kind.credentials(call.channel.api_key))
     return kept

@@ -166,9 +166,7 @@ class Directory:
         found = [(channel, match) for channel, match in found if RANKS.index(match[0]) == best]
         if any(channel.kind.name != "echo" for channel, _ in found):
             found = [(channel, match) for channel, match in found if channel.kind.name != "echo"]
-        return tuple(
-            self._candidate(channel, model, upstream_model, how) for channel, (how, upstream_model) in found
-        )
+        return tuple(self._candidate(channel, model, upstream_model, how) for channel, (how, upstream_model) in found)
 
     def _match(self, channel: Channel, model: str) -> tuple[str, str] | None:
         match = _match(channel, model)

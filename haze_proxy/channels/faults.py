@@ -112,4 +112,5 @@ def _seconds(retry_after: str | None) -> int | None:
     if retry_after is None or not retry_after.strip().isdecimal():
         return None
     low, high = RETRY_AFTER_S
-    return min(high, max(low, int(retry_after)))
+    # Python refuses to read a number of more than 4,300 digits; nine are enough to be too long.
+    return min(high, max(low, int(retry_after.strip()[:9])))

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -153,17 +154,27 @@ def headers(request: web.Request) -> dict[str, str]:
         ("requests", key.requests_per_minute, pace.requests, limiter.request_burst(key.requests_per_minute)),
         ("tokens", key.tokens_per_minute, pace.tokens, key.tokens_per_minute),
     )
-    anthropic = request[ENDPOINT].protocol == "messages"
+    name_of = ANTHROPIC_HEADERS if request[ENDPOINT].protocol == "messages" else OPENAI_HEADERS
     made: dict[str, str] = {}
     for name, limit, bucket, burst in rows:
-        left, full_in = str(bucket.left(now, limit, burst)), bucket.full_in(now)
-        if anthropic:
-            reset = (datetime.now(UTC) + timedelta(seconds=full_in)).strftime("%Y-%m-%dT%H:%M:%SZ")
-            made[f"anthropic-ratelimit-{name}-limit"] = str(limit)
-            made[f"anthropic-ratelimit-{name}-remaining"] = left
-            made[f"anthropic-ratelimit-{name}-reset"] = reset
-        else:
-            made[f"x-ratelimit-limit-{name}"] = str(limit)
-            made[f"x-ratelimit-remaining-{name}"] = left
-            made[f"x-ratelimit-reset-{name}"] = f"{full_in:.3f}s"
+        total, left, reset = name_of[name]
+        made[total] = str(limit)
+        made[left] = str(bucket.left(now, limit, burst))
+        full_in = bucket.full_in(now)
+        made[reset] = f"{full_in:.3f}s" if name_of is OPENAI_HEADERS else _rfc3339(int(time.time() + full_in))
     return made
+
+
+OPENAI_HEADERS: Final = {
+    name: (f"x-ratelimit-limit-{name}", f"x-ratelimit-remaining-{name}", f"x-ratelimit-reset-{name}")
+    for name in ("requests", "tokens")
+}
+ANTHROPIC_HEADERS: Final = {
+    name: tuple(f"anthropic-ratelimit-{name}-{what}" for what in ("limit", "remaining", "reset"))
+    for name in ("requests", "tokens")
+}
+
+
+@lru_cache(maxsize=128)
+def _rfc3339(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -25,7 +25,7 @@ PLACES: Final = 20_000
 # An opening row waits this long for company: a request that ends sooner is written once, not twice.
 LAZY_S: Final = 0.05
 # While other requests run, one that ends waits for theirs: a commit costs more than the charge it carries.
-GATHER_S: Final = 0.001
+GATHER_S: Final = 0.002
 POLL_S: Final = 0.25
 RETRY_S: Final = 1.0
 # After these nobody knows what is on the disk; anything else leaves the file as it was.

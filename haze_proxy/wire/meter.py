@@ -34,9 +34,10 @@ class Meter:
     """One per stream. `protocol` is "chat", "messages" or "responses"; another raises KeyError.
 
     `hide_usage` (chat): remove the chunk that has usage and no choices, for a client that did not ask for it.
+    `answers` (chat): how many choices were asked for; each has its own reason to stop.
     """
 
-    def __init__(self, protocol: str, *, hide_usage: bool = False) -> None:
+    def __init__(self, protocol: str, *, hide_usage: bool = False, answers: int = 1) -> None:
         self.state: State = "open"  # complete: the terminal event was seen; error: the upstream's own error event was
         self.error: dict[str, Any] | None = None  # the upstream's error object, as it stands in its error event
         self.usage: dict[str, Any] = {}  # the upstream's own fields, merged; {} when none was seen
@@ -49,6 +50,8 @@ class Meter:
         self.delivered_bytes = 0  # generated text, as JSON strings spell it, in all finished events up to now
         self.held = b""
         self._protocol = _PROTOCOLS[protocol]
+        self._answers = answers
+        self._stopped: set[object] = set()  # the indices of the choices that have come to their end
         self._hide_usage = hide_usage and protocol == "chat"
         self._nameless = NAMELESS_EVENTS_MAX
         self._unfinished = bytearray()  # the event that has begun and not ended,
@@ -86,7 +89,11 @@ class Meter:
     @property
     def finished(self) -> bool:
         """Whether an end of the body now is an end of the answer: a terminal event, or a reason to stop, was seen."""
-        return self.state == "complete" or (self.state == "open" and self.end_reason is not None)
+        return self.state == "complete" or (self.state == "open" and self._all_stopped)
+
+    @property
+    def _all_stopped(self) -> bool:
+        return len(self._stopped) >= self._answers
 
     @property
     def between_events(self) -> bool:
@@ -164,8 +171,10 @@ class Meter:
         self.upstream_id = self.upstream_id or _text(holder.get("id"))
         self.service_tier = _text(holder.get("service_tier")) or self.service_tier
 
-    def _note_reason(self, reason: object) -> None:
-        self.end_reason = _text(reason) or self.end_reason
+    def _note_reason(self, reason: object, index: object = 0) -> None:
+        if text := _text(reason):
+            self.end_reason = text
+            self._stopped.add(index if isinstance(index, int) else 0)
 
     def _note_error(self, error: object) -> None:
         self.state = "error"
@@ -204,12 +213,12 @@ def _read_chat(meter: Meter, event: Event) -> bool:
     for choice in choices if isinstance(choices, list) else ():
         reason = _member(choice, "finish_reason")
         # OpenRouter says "error" beside an error object: the answer broke, it did not end.
-        meter._note_reason(None if reason == "error" else reason)
+        meter._note_reason(None if reason == "error" else reason, _member(choice, "index"))
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:
         meter.usage = usage
         # Some upstreams count along on every chunk; final is what comes with the reason to stop, or after it.
-        meter.reported_final = not choices or meter.end_reason is not None
+        meter.reported_final = not choices or meter._all_stopped
     if body.get("error"):
         meter._note_error(body["error"])
         return True

@@ -60,11 +60,14 @@ async def test_a_stream_that_dies_is_never_ended_politely(chained: Haze, provide
 # What a client may write: odd white space, unknown fields, numbers and escapes that a re-encoding would change.
 ODD: dict[str, bytes] = {
     "spaces": b'{ "model" : "MODEL" ,\r\n\t"messages" : [ {"role":"user","content":"hi"} ] , "max_tokens" : 9 }',
-    "unknown fields": b'{"model":"MODEL","messages":[{"role":"user","content":"hi"}],"max_tokens":9,"new_2027":{"b":1,"a":[1.0,1e2,-0]},"x":null}',
-    "escapes": b'{"max_tokens":9,"messages":[{"role":"user","content":"\\u00e9\\/\\ud83d\\ude00 \xc3\xa9"}],"model":"MODEL"}',
+    "unknown fields": b'{"model":"MODEL","messages":[{"role":"user","content":"hi"}],"max_tokens":9,'
+    b'"new_2027":{"b":1,"a":[1.0,1e2,-0]},"x":null}',
+    "escapes": b'{"max_tokens":9,"messages":[{"role":"user","content":"\\u00e9\\/\\ud83d\\ude00 \xc3\xa9"}],'
+    b'"model":"MODEL"}',
     "the model deeper": b'{"messages":[{"role":"user","content":"{\\"model\\":\\"x\\"}"}],"metadata":{"model":"no"},'
     b'"max_tokens":9,"tools":[{"name":"t","input_schema":{"properties":{"model":{"type":"string"}}}}],"model":"MODEL"}',
-    "same keys deeper": b'{"model":"MODEL","max_tokens":9,"messages":[{"role":"user","content":"a","model":"b","model":"c"}]}',
+    "same keys deeper": b'{"model":"MODEL","max_tokens":9,"messages":[{"role":"user","content":"a",'
+    b'"model":"b","model":"c"}]}',
 }
 
 

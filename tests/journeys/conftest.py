@@ -1,0 +1,173 @@
+"""What a journey starts from: two running Hazes, pretend providers behind fronts, accounts made by the commands."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import recording
+from front import Front
+from harness import ROOT, UPSTREAM_KEYS, Caller, Haze, Server, clean_environment, free_port, without_proxies
+
+MODE = os.environ.get("HAZE_JOURNEYS")
+# Recordings are not replayed while they are being made.
+collect_ignore = ["test_recorded.py"] if MODE == "record" else []
+
+# The channels ask for the public ids: nothing in a native body has to change.
+CONFIG = """
+[store]
+path = "haze.db"
+durability = "normal"
+
+[accounts]
+registration = "closed"
+
+[limits]
+requests_per_minute = 60_000
+tokens_per_minute = 1_000_000_000
+concurrent_requests = 64
+
+[[channels]]
+name = "echo"
+kind = "echo"
+models = ["hekiu", "claude-hekiu"]
+
+[[channels]]
+name = "openrouter"
+kind = "openrouter"
+base_url = "http://127.0.0.1:{openrouter}/v1"
+api_key = "env:JOURNEY_OPENROUTER_KEY"
+models = ["openai/gpt-5.2"]
+
+[[channels]]
+name = "openai"
+kind = "openai"
+base_url = "http://127.0.0.1:{openai}/v1"
+api_key = "env:JOURNEY_OPENAI_KEY"
+models = ["gpt-4o"]
+
+[[channels]]
+name = "anthropic"
+kind = "anthropic"
+base_url = "http://127.0.0.1:{anthropic}/v1"
+api_key = "env:JOURNEY_ANTHROPIC_KEY"
+models = ["claude-opus-5-5", "claude-sonnet-5-5"]
+"""
+
+MODEL = """
+[[models]]
+id = "{id}"
+name = "{id}"
+input = 3
+output = 15
+cache_read = 0.3
+cache_write_5m = 3.75
+cache_write_1h = 6
+context_tokens = 400_000
+max_output_tokens = 128_000
+"""
+MODELS = ("hekiu", "claude-hekiu", "openai/gpt-5.2", "gpt-4o", "claude-opus-5-5", "claude-sonnet-5-5")
+PROVIDERS = {"openrouter": "chat", "openai": "chat", "anthropic": "messages"}  # channel -> what its provider speaks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_but_loopback() -> Iterator[None]:
+    """The SDKs read proxies and credentials from the environment: none may lead away from 127.0.0.1."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in set(os.environ) - set(without_proxies(os.environ)):
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def provider_fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Front]]:
+    """A front before a pretend provider for each channel."""
+    folder = tmp_path_factory.mktemp("providers")
+    servers: list[Server] = []
+    fronts: dict[str, Front] = {}
+    for channel, kind in PROVIDERS.items():
+        port = free_port()
+        arguments = [str(ROOT / "tests/provider.py"), "--port", str(port), "--kind", kind]
+        servers.append(Server(arguments, port, folder / f"{channel}.log"))
+        fronts[channel] = Front(port)
+    yield fronts
+    for front in fronts.values():
+        front.stop()
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def providers(provider_fronts: dict[str, Front]) -> dict[str, Front]:
+    """The provider fronts as this journey finds them: nothing seen yet, nothing held back."""
+    for front in provider_fronts.values():
+        front.requests.clear()
+        front.hold_after = None
+    return provider_fronts
+
+
+@pytest.fixture(scope="session")
+def haze(tmp_path_factory: pytest.TempPathFactory, provider_fronts: dict[str, Front]) -> Iterator[Haze]:
+    """A Haze with an echo channel and three pretend providers; every model costs something."""
+    ports = {channel: front.port for channel, front in provider_fronts.items()}
+    config = CONFIG.format(**ports) + "".join(MODEL.format(id=model) for model in MODELS)
+    started = Haze(tmp_path_factory.mktemp("haze"), config, UPSTREAM_KEYS)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Haze]:
+    """A Haze with the committed config.toml, as a fresh checkout starts it."""
+    started = Haze(tmp_path_factory.mktemp("shipped"), (ROOT / "config.toml").read_text())
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a journey did, the ledger adds up afterwards."""
+    used = [request.getfixturevalue(name) for name in ("haze", "shipped") if name in request.fixturenames]
+    yield
+    for each in used:
+        each.command("ledger", "check")
+
+
+@pytest.fixture
+def front_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Haze], Front]]:
+    """Put a front before a Haze; what passed it is saved when this run records."""
+    made: list[tuple[Haze, Front]] = []
+
+    def put(target: Haze) -> Front:
+        made.append((target, Front(target.port)))
+        return made[-1][1]
+
+    yield put
+    for target, front in made:
+        front.stop()
+        if MODE == "record":
+            recording.save(f"{request.path.stem}-{request.node.name}", front.requests, target.sorts)
+
+
+@pytest.fixture
+def front(front_of: Callable[[Haze], Front], haze: Haze) -> Front:
+    """A front before the Haze with providers."""
+    return front_of(haze)
+
+
+@pytest.fixture(scope="session")
+def paid(haze: Haze) -> Caller:
+    """A caller with five dollars on the Haze with providers."""
+    return haze.caller()
+
+
+@pytest.fixture(scope="session")
+def empty(haze: Haze) -> Caller:
+    """A caller without a cent."""
+    return haze.caller("0")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """The clean environment of one command-line client."""
+    return clean_environment(tmp_path / "home")
