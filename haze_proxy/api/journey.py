@@ -17,7 +17,7 @@ from aiohttp import web
 from haze_proxy.api.fit import fitted, lacks_usage
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
-from haze_proxy.channels.directory import Candidate
+from haze_proxy.channels.directory import Candidate, Channel
 from haze_proxy.context import DIRECTORY, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
@@ -48,6 +48,11 @@ class Journey:
         self._hold = request[HOLD]
         self._directory = request.app[DIRECTORY].value
         self._started = time.monotonic()
+        connection = request.protocol
+        if not isinstance(connection, HttpConnection):
+            raise TypeError("Haze's own connections are needed to notice a caller who leaves.")
+        self._connection = connection
+        self._output_limit = limit_of(ask, candidate)
         self._status: int | None = None
         self._upstream_id: str | None = None
         self._first_byte_at: int | None = None
@@ -63,14 +68,17 @@ class Journey:
     @contextmanager
     def cancelled_when_left(self) -> Iterator[None]:
         """Inside, the task is cancelled when the caller goes away, and its upstream with it."""
-        connection = self.request.protocol
-        if not isinstance(connection, HttpConnection):
-            raise TypeError("Haze's own connections are needed to notice a caller who leaves.")
-        connection.cancel_when_left(asyncio.current_task())
+        self._connection.cancel_when_left(asyncio.current_task())
         try:
             yield
         finally:
-            connection.cancel_when_left(None)
+            self._connection.cancel_when_left(None)
+
+    @property
+    def caller_is_gone(self) -> bool:
+        """Whether the caller's connection is lost, or closed by him."""
+        transport = self.request.transport
+        return self._connection.lost or transport is None or transport.is_closing()
 
     def seen(self, answer: Answer) -> None:
         """The upstream's headers are here."""
@@ -87,7 +95,8 @@ class Journey:
         """The first event is here: from now on the hold grows with the answer."""
         self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
         slice_tokens = self._directory.config.billing.output_slice_tokens
-        self._slices = Slices.of(self._hold, self._price(), slice_tokens, limit_of(self.ask, self.candidate))
+        self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
+        self._let_go_of_the_body()
 
     def delivered(self) -> None:
         """Keep the hold ahead of the answer. Every chunk asks, so first whether there is anything to do."""
@@ -107,7 +116,7 @@ class Journey:
         written.
         """
         try:
-            parsed = _answer(self.candidate.channel.name, body)
+            parsed = _answer(self.candidate.channel, self.ask.protocol, body)
         except HazeError as error:
             self.failed(error)
             raise
@@ -127,6 +136,8 @@ class Journey:
         used = usage.read(self.ask.protocol, meter.usage)
         if meter.state == "error":
             await self.break_off("upstream error")
+        elif meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
+            self._nothing("empty answer")
         elif meter.reported_final and (used.total_input or used.output):
             await self._settle("completed", used, meter.model)
         else:
@@ -138,6 +149,11 @@ class Journey:
             await self._settle(ended, usage.read(self.ask.protocol, self.meter.usage), self.meter.model)
         else:
             self._nothing(ended)
+
+    def stopped(self) -> None:
+        """The server stops before the end: charged only what the upstream had reported as final. Synchronous."""
+        if self._hold.result is None:
+            self._nothing("server stopped")
 
     def left(self) -> None:
         """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
@@ -155,6 +171,12 @@ class Journey:
         if not reported.total_input:
             return usage.estimated(self.ask.input_estimate, output)
         return replace(reported, output=output)
+
+    def _let_go_of_the_body(self) -> None:
+        # A stream lasts for minutes; a coding agent's body is large, and parsed it is five times as large.
+        self.body = self.ask.body = b""
+        self.ask.parsed = {}
+        self.request._read_bytes = None  # aiohttp keeps what was read for a second reading
 
     def _nothing(self, ended: str) -> None:
         self._hold.finish(Outcome(ended, self._attempt()))
@@ -181,17 +203,25 @@ class Journey:
         return Attempt(self.candidate, self._status, upstream_id, self._first_byte_at)
 
 
-def _answer(channel: str, body: bytes) -> dict[str, Any]:
+# Where a protocol's answers have what was asked for.
+CONTENT: Final = {"chat": "choices", "messages": "content"}
+
+
+def _answer(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
     """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UpstreamFailed(f"The provider behind channel {channel} sent an answer that cannot be read.") from error
+        raise UpstreamFailed(
+            f"The provider behind channel {channel.name} sent an answer that cannot be read."
+        ) from error
     if not isinstance(parsed, dict):
-        raise UpstreamFailed(f"The provider behind channel {channel} sent an answer that cannot be read.")
-    if parsed.get("error") and not parsed.get("choices") and not parsed.get("content"):
-        error_object = faults.error_object(body) or {}
-        raise faults.judge_event(channel, error_object)
+        raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
+    if not parsed.get(CONTENT[protocol]):
+        if parsed.get("error"):
+            raise faults.judge_event(channel, faults.error_object(body) or {})
+        if not parsed.get("usage"):
+            raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that answers nothing.")
     return parsed
 
 

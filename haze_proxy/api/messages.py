@@ -51,7 +51,7 @@ async def _counted(request: web.Request, candidate: Candidate) -> web.Response:
     finally:
         answer.close()
     if answer.status >= 400:
-        raise judge(candidate.channel.name, answer.status, counted, body, answer.headers.get("Retry-After"))
+        raise judge(candidate.channel, answer.status, counted, body, answer.headers.get("Retry-After"))
     if not _is_count(counted):
         raise UpstreamFailed("it sent no count")
     return web.Response(body=counted, headers=headers.downstream(answer.headers))

@@ -4,6 +4,7 @@ Native bytes pass as they are. A meter reads along for the usage and holds the e
 committed, so whoever saw an answer end has paid for it once, whatever happens to the process.
 """
 
+import asyncio
 from contextlib import suppress
 from typing import Final
 
@@ -16,7 +17,7 @@ from haze_proxy.channels.client import Answer, Call
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import ASK, CANDIDATES, CLIENT
-from haze_proxy.errors import HazeError, UpstreamFailed
+from haze_proxy.errors import HazeError, Unavailable, UpstreamFailed
 from haze_proxy.wire import envelope
 from haze_proxy.wire.sse import BOUNDARY
 
@@ -24,6 +25,8 @@ from haze_proxy.wire.sse import BOUNDARY
 PEEK_BYTES_MAX: Final = 64 * 2**10
 # What keeps proxies on the way from storing a stream up.
 STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+FLUSH_S: Final = 10
+STOPPING: Final = "Haze is being stopped. Try again in a moment."
 BROKEN_OFF: Final = "The provider broke off in the middle of its answer."
 
 
@@ -39,6 +42,9 @@ async def _whole(journey: Journey) -> web.Response:
         return await _whole_of(journey, await _attempt(journey))
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
+    except asyncio.CancelledError:
+        journey.stopped()
+        raise
 
 
 async def _whole_of(journey: Journey, answer: Answer) -> web.Response:
@@ -73,7 +79,7 @@ async def _attempt(journey: Journey) -> Answer:
         finally:
             answer.close()
         raise faults.judge(
-            journey.candidate.channel.name, answer.status, body, journey.body, answer.headers.get("Retry-After")
+            journey.candidate.channel, answer.status, body, journey.body, answer.headers.get("Retry-After")
         )
     except HazeError as error:
         journey.failed(error)
@@ -97,9 +103,9 @@ async def _stream(journey: Journey) -> web.StreamResponse:
         return await _whole_of(journey, answer)
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
-    except BaseException:
-        # The caller left, or a write failed: what was delivered is charged. Every other ending has been written by now.
-        journey.left()
+    except (asyncio.CancelledError, ConnectionError):
+        # The caller left, or cannot be written to, or the server stops. Other endings have been written by now.
+        journey.left() if journey.caller_is_gone else journey.stopped()
         raise
     finally:
         if answer is not None:
@@ -120,7 +126,7 @@ async def _first_event(journey: Journey, answer: Answer) -> bytes:
             ended = not chunk
         if not _has_event(passing) and (ended or meter.state != "open"):
             if meter.error is not None:
-                raise faults.judge_event(journey.candidate.channel.name, meter.error)
+                raise faults.judge_event(journey.candidate.channel, meter.error)
             if not meter.finished:
                 raise UpstreamFailed("The provider's answer was empty.")
     except HazeError as error:
@@ -160,13 +166,18 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
     except UpstreamFailed as error:
         await _break_off(journey, response, error)
         return response
+    except asyncio.CancelledError:
+        if not journey.caller_is_gone:
+            journey.stopped()
+            await _break_off(journey, response, Unavailable(STOPPING))
+        raise
     if passing:
         await response.write(passing)
-    await _finish(journey, response)
+    await _finish(journey, answer, response)
     return response
 
 
-async def _finish(journey: Journey, response: web.StreamResponse) -> None:
+async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse) -> None:
     """The upstream's answer is over. Its last bytes go out once they are paid for."""
     meter = journey.meter
     if not meter.finished and meter.state != "error":
@@ -180,6 +191,7 @@ async def _finish(journey: Journey, response: web.StreamResponse) -> None:
     if meter.held:
         await response.write(meter.held)
     await response.write_eof()
+    answer.finish()
 
 
 async def _break_off(journey: Journey, response: web.StreamResponse, error: HazeError) -> None:
@@ -189,4 +201,6 @@ async def _break_off(journey: Journey, response: web.StreamResponse, error: Haze
     await response.write(envelope.event(error, journey.ask.protocol, journey.request_id))
     transport = journey.request.transport
     if transport is not None:
+        # What was written may still arrive, but nobody is waited for.
         transport.close()
+        asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)

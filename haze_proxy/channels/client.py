@@ -21,6 +21,8 @@ from haze_proxy.errors import UpstreamFailed, UpstreamSilent
 CONNECT_TIMEOUT_S: Final = 10
 KEEPALIVE_S: Final = 60
 ANSWER_BYTES_MAX: Final = 64 * 2**20
+LEFTOVER_S: Final = 1
+LEFTOVER_BYTES_MAX: Final = 64 * 2**10
 READABLE: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 HEADER_BYTES_MAX: Final = 32 * 2**10
 # aiohttp warns of more; from a file it goes out piece by piece, and the loop turns in between.
@@ -42,6 +44,9 @@ class Answer(Protocol):
     def close(self) -> None:
         """Let go: an answer that was not read to its end is cut, which stops most providers' work."""
 
+    def finish(self) -> None:
+        """Let go of an answer that has said all: the end of its body may still be on its way."""
+
 
 @dataclass(slots=True)
 class Call:
@@ -61,11 +66,13 @@ class HttpAnswer:
     One timer an answer, which looks back when it fires: a new one for every chunk would cost as much as the chunk.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, channel: Channel) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, channel: Channel, leftovers: "Leftovers") -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._channel = channel
+        self._leftovers = leftovers
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -86,12 +93,22 @@ class HttpAnswer:
             self._waiting_since = None
 
     def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._response.content.is_eof():
             self._response.release()
         else:
             self._response.close()
+
+    def finish(self) -> None:
+        if not self._response.content.is_eof() and not self._closed:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+            self._leftovers.read(self._response)
 
     def _look_in(self, seconds: float) -> None:
         self._timer = self._loop.call_later(seconds, self._look)
@@ -106,11 +123,42 @@ class HttpAnswer:
             self._response.content.set_exception(TimeoutError())
 
 
+class Leftovers:
+    """Reads what little follows the end of an answer, so that its connection can be used again."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def read(self, response: aiohttp.ClientResponse) -> None:
+        """Release the connection once the body has ended, or cut it soon."""
+        task = asyncio.ensure_future(self._read(response))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Cut what is still open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> None:
+        size = 0
+        try:
+            async with asyncio.timeout(LEFTOVER_S):
+                while (chunk := await response.content.readany()) and size < LEFTOVER_BYTES_MAX:
+                    size += len(chunk)
+        except (TimeoutError, aiohttp.ClientError, OSError, asyncio.CancelledError):
+            response.close()
+        else:
+            response.release() if response.content.is_eof() else response.close()
+
+
 class Client:
     """The process's one session. Use as `async with`."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._leftovers = Leftovers()
         self._urls: dict[tuple[str, str], URL] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
@@ -126,6 +174,7 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._leftovers.close()
         if self._session is not None:
             await self._session.close()
 
@@ -137,7 +186,7 @@ class Client:
         if call.channel.kind.name == "echo":
             return echo.answer(call.path, call.body)
         response = await self._post(call)
-        answer = HttpAnswer(response, call.channel)
+        answer = HttpAnswer(response, call.channel, self._leftovers)
         if complaint := _unreadable(response):
             answer.close()
             raise UpstreamFailed(f"The provider behind channel {call.channel.name} {complaint}.")

@@ -42,6 +42,10 @@ class EchoAnswer:
             yield chunk
             await asyncio.sleep(0)
 
+    def finish(self) -> None:
+        """The answer has said all."""
+        self._closed = True
+
     def close(self) -> None:
         """End the answer; a second call does nothing."""
         self._closed = True

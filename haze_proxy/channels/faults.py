@@ -5,10 +5,12 @@ top up somebody else's account. They are looked for in the error object only, an
 """
 
 import re
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
+from haze_proxy.channels.directory import Channel
 from haze_proxy.errors import BadRequest, HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed
 
 OWNERS_STATUS: Final = frozenset({401, 402, 403})
@@ -18,6 +20,12 @@ WALLET: Final = re.compile(
     r"|insufficient (balance|credits)|purchase credits|plans & billing",
     re.IGNORECASE,
 )
+# What only the owner can change: his account may not use the model.
+ACCESS: Final = re.compile(r"does not have access to (the )?model|organization must be verified", re.IGNORECASE)
+# Ids of the owner's organisations, projects and keys, as the providers spell them; and addresses of machines.
+OWNERS_NAMES: Final = re.compile(rb"\b(?:org|proj|project|sk)[-_][A-Za-z0-9][A-Za-z0-9_-]{5,}")
+ADDRESSES: Final = re.compile(rb"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+MASK: Final = b"***"
 RETRY_AFTER_S: Final = (1, 60)
 MESSAGE_CHARACTERS_MAX: Final = 500
 TOO_MANY, OVERLOADED, UNAVAILABLE = 429, 529, 503
@@ -28,35 +36,39 @@ class OwnersTrouble(NoChannel):
 
 
 class PassedOn(HazeError):
-    """The caller's own fault, as the upstream put it: status, body and headers go back unchanged."""
+    """The caller's own fault, as the upstream put it: status, body and headers go back unchanged.
+
+    All but the names of the owner's accounts, which some providers put into their texts.
+    """
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"The provider refused the request with status {status}.")
         self.upstream_status = status
-        self.body = body
+        self.body = OWNERS_NAMES.sub(MASK, body)
 
 
-def judge(channel: str, status: int, body: bytes, request_body: bytes, retry_after: str | None) -> HazeError:
+def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry_after: str | None) -> HazeError:
     """What a refusal (status 400 and up) of a channel means for the caller."""
     error = error_object(body)
-    if status in OWNERS_STATUS or (status in WALLET_STATUS and _wallet_is_empty(error, request_body)):
+    refused = status in OWNERS_STATUS or (status in WALLET_STATUS and _wallet_is_empty(error, request_body))
+    if refused or (status < HTTPStatus.INTERNAL_SERVER_ERROR and ACCESS.search(_message(error))):
         return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
     if status >= 500 or status == TOO_MANY:
-        return _trouble(channel, status, _message(error), retry_after)
+        return _trouble(channel, status, error, retry_after)
     if error is None:
-        return BadRequest(f"The provider behind channel {channel} refused the request with status {status}.")
+        return BadRequest(f"The provider behind channel {channel.name} refused the request with status {status}.")
     return PassedOn(status, body)
 
 
-def judge_event(channel: str, error: dict[str, Any]) -> HazeError:
+def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
     """What an error that came instead of a first event means: the status it would have had says so."""
     code = error.get("code")
     status = code if isinstance(code, int) else EVENT_STATUS.get(str(error.get("type")), 502)
     if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
         return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
     if 400 <= status < 500 and status != TOO_MANY:
-        return BadRequest(_message(error) or f"The provider behind channel {channel} refused the request.")
-    return _trouble(channel, status, _message(error), None)
+        return BadRequest(_told(channel, error) or f"The provider behind channel {channel.name} refused the request.")
+    return _trouble(channel, status, error, None)
 
 
 # Anthropic's and OpenAI's error types, as the statuses they come with.
@@ -95,17 +107,25 @@ def _wallet_is_empty(error: dict[str, Any] | None, request_body: bytes) -> bool:
     return found is not None and found.group().encode().lower() not in request_body.lower()
 
 
-def _trouble(channel: str, status: int, message: str, retry_after: str | None) -> HazeError:
+def _trouble(channel: Channel, status: int, error: dict[str, Any] | None, retry_after: str | None) -> HazeError:
     if status == TOO_MANY:
-        return RateLimited(message or "The provider's own rate limit is reached.", retry_after_s=_seconds(retry_after))
+        # In our own words: the provider's speak of limits that are the owner's, and would be taken for the key's.
+        return RateLimited("The provider's own rate limit is reached.", retry_after_s=_seconds(retry_after))
+    text = _told(channel, error)
     if status in (OVERLOADED, UNAVAILABLE):
-        return Overloaded(message or "The provider is overloaded.", retry_after_s=_seconds(retry_after))
-    return UpstreamFailed(message or f"The provider behind channel {channel} failed with status {status}.")
+        return Overloaded(text or "The provider is overloaded.", retry_after_s=_seconds(retry_after))
+    return UpstreamFailed(text or f"The provider behind channel {channel.name} failed with status {status}.")
 
 
 def _message(error: dict[str, Any] | None) -> str:
     message = error.get("message") if error else None
     return message[:MESSAGE_CHARACTERS_MAX] if isinstance(message, str) else ""
+
+
+def _told(channel: Channel, error: dict[str, Any] | None) -> str:
+    """The provider's words without what belongs to the owner."""
+    text = ADDRESSES.sub(MASK, OWNERS_NAMES.sub(MASK, _message(error).encode("utf-8", "replace")))
+    return (text.replace(channel.api_key.encode(), MASK) if channel.api_key else text).decode()
 
 
 def _seconds(retry_after: str | None) -> int | None:

@@ -20,11 +20,17 @@ from haze_proxy.wire import envelope
 class HttpConnection(RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_leaves",)
+    __slots__ = ("_leaves", "lost")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._leaves: asyncio.Task[Any] | None = None
+        self.lost = False
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        """A body that cannot be read was answered; that its rest cannot be read either is no news."""
+        if not isinstance(kwargs.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **kwargs)
 
     def cancel_when_left(self, task: "asyncio.Task[Any] | None") -> None:
         """Cancel `task` when the client goes away; None: nobody any more."""
@@ -33,6 +39,7 @@ class HttpConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The client is gone."""
         super().connection_lost(exc)
+        self.lost = True
         if self._leaves is not None:
             self._leaves.cancel()
 

@@ -59,6 +59,9 @@ def render(request: web.BaseRequest, error: HazeError) -> web.Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = error.allow
+    if request.content.exception() is not None:
+        # Where the next request would begin is not known any more; a client must not try.
+        response.force_close()
     return response
 
 

@@ -136,8 +136,8 @@ async def _read(request: web.Request) -> ask.Ask:
         raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s.") from error
     except HTTPRequestEntityTooLarge as error:
         raise BodyTooLarge(f"The body is over the limit of {request.app[MAX_BODY_MIB]} MiB.") from error
-    except HttpProcessingError as error:
-        raise BadRequest(f"The request's body cannot be read: {error.message}") from error
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise BadRequest("The body cannot be read: it is cut, or not what its headers say.") from error
     read = ask.read(body, request[ENDPOINT].protocol)
     read.input_estimate = estimate.input_tokens(body, read.parsed, read.protocol)
     read.output_limit = estimate.output_limit(read.parsed, read.protocol)
