@@ -17,7 +17,7 @@ from haze_proxy.api import routes
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
 from haze_proxy.config import Config
-from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, WALLET, Live
+from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
@@ -36,6 +36,8 @@ from haze_proxy.store.writer import Writer
 log = logging.getLogger(__name__)
 
 MINUTE_S: Final = 60
+# To write a last event to those who are told to come again.
+GOODBYE_S: Final = 2
 BOOKS = web.AppKey("books", Books)
 
 
@@ -45,8 +47,10 @@ def create_app(
     *,
     fatal: Callable[[str], None] = log.critical,
     clock: Callable[[], float] = time.monotonic,
+    shutdown_s: float = 30,
 ) -> web.Application:
-    """The whole application of one configuration; nothing is opened before it starts.
+    """The whole application of one configuration; nothing is opened before it starts. When it stops, running requests
+    have `shutdown_s` seconds to come to their end.
 
     `fatal` is told in one line when the process must end because the store cannot be trusted any more.
     """
@@ -60,6 +64,7 @@ def create_app(
         PACES: paces,
         REFUSALS: refused,
         BOOKS: books,
+        RUNNING: set(),
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
     # errors( request_log( auth( rate_limit( balance( handler ))))): errors stands at the root, before every mount.
@@ -72,6 +77,7 @@ def create_app(
     root.router.add_get("/readyz", ready)
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
+    root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
     root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream])
     return root
 
@@ -81,6 +87,17 @@ async def identify(request: web.Request, response: web.StreamResponse) -> None:
     if REQUEST_ID in request:
         response.headers["request-id"] = response.headers["x-request-id"] = request[REQUEST_ID]
     response.headers.update(rate_limit.headers(request))
+
+
+async def let_running_end(app: web.Application, *, seconds: float) -> None:
+    """Let running requests come to their end; what is left then is told that the server stops."""
+    running = app[RUNNING]
+    if running:
+        await asyncio.wait(set(running), timeout=seconds)
+    for task in (left := set(running)):
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=GOODBYE_S)
 
 
 async def alive(_request: web.Request) -> web.Response:

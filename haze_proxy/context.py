@@ -1,5 +1,6 @@
 """Typed names of what the application and a request carry, and the one holder of what can be reloaded."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,6 +41,8 @@ DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
 CLIENT = web.AppKey("client", Client)
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
+# The tasks that relay an answer now.
+RUNNING = web.AppKey[set["asyncio.Task[object]"]]("running", set)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 ENDPOINT = web.RequestKey("endpoint", Endpoint)

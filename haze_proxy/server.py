@@ -38,7 +38,7 @@ def serve(config_path: Path, host: str | None = None, port: int | None = None) -
     settings = config.load(config_path)
     _allow_open_files()
     stop = Stop()
-    app = create_app(settings, fatal=stop.fatal)
+    app = create_app(settings, fatal=stop.fatal, shutdown_s=SHUTDOWN_S)
     own_host, own_port = settings.server.host, settings.server.port
     return uvloop.run(_run(app, config_path, stop, host or own_host, own_port if port is None else port))
 
@@ -64,7 +64,7 @@ async def _run(app: web.Application, config_path: Path, stop: Stop, host: str, p
         max_field_size=HEADER_BYTES_MAX,
         max_line_size=HEADER_BYTES_MAX,
         # aiohttp waits twice for an answer that runs: before it asks it to end, and after.
-        shutdown_timeout=SHUTDOWN_S / 2,
+        shutdown_timeout=1,  # the application has waited for its requests before
     )
     await runner.setup()
     try:

@@ -189,7 +189,7 @@ async def running(folder: Path, text: str = ECHO, environ: Mapping[str, str] | N
     (folder / "config.toml").write_text(text)
     settings = await asyncio.to_thread(config.load, folder / "config.toml")
     clock = [1000.0]
-    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0]))
+    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0], shutdown_s=0.1))
     haze = Haze(app, "", Path(settings.store.path), clock=clock)
     # Before the start, so that no test has to wait until the server has noticed.
     haze.key = haze.account()

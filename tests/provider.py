@@ -68,13 +68,14 @@ class Reply:
 
 @dataclass
 class Received:
-    """A request as it came. `closed` is set when the caller left before the answer ended."""
+    """A request as it came. `closed`: the caller left before the answer ended; `peer`: the port it came from."""
 
     method: str
     path: str
     query: str
     headers: CIMultiDictProxy[str]
     body: bytes
+    peer: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def json(self) -> Any:
@@ -99,6 +100,7 @@ class Provider:
         self._script: deque[Reply] = deque()
         self._arrival = asyncio.Condition()
         self._stopping = False
+        self._running = 0
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 2**20)
@@ -126,10 +128,24 @@ class Provider:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         url = request.rel_url
-        received = Received(request.method, url.raw_path, url.raw_query_string, request.headers, await request.read())
+        peer = request.transport.get_extra_info("peername")[1] if request.transport else 0
+        body = await request.read()
+        received = Received(request.method, url.raw_path, url.raw_query_string, request.headers, body, peer)
         async with self._arrival:
             self.requests.append(received)
             self._arrival.notify_all()
+        self._running += 1
+        try:
+            return await self._answer(request, received)
+        finally:
+            self._running -= 1
+
+    async def idle(self) -> None:
+        """Until no answer is under way."""
+        while self._running:
+            await asyncio.sleep(0)
+
+    async def _answer(self, request: web.Request, received: Received) -> web.StreamResponse:
         reply = self._script.popleft() if self._script else self.otherwise(received)
         try:
             return await _send(request, reply)

@@ -24,7 +24,7 @@ from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
 from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
-from haze_proxy.money import usage
+from haze_proxy.money import estimate, usage
 from haze_proxy.money.prices import Price
 from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
@@ -56,7 +56,9 @@ class Journey:
         self._status: int | None = None
         self._upstream_id: str | None = None
         self._first_byte_at: int | None = None
-        self.meter = Meter(ask.protocol, hide_usage=self.hides_usage)
+        self.meter = Meter(
+            ask.protocol, hide_usage=self.hides_usage, answers=estimate.answers(ask.parsed, ask.protocol)
+        )
         self._slices: Slices | None = None
         self._enough_bytes, self._enough_s = 0, 0.0
 

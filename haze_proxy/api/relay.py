@@ -16,7 +16,7 @@ from haze_proxy.channels import client, faults, headers
 from haze_proxy.channels.client import Answer, Call
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
-from haze_proxy.context import ASK, CANDIDATES, CLIENT
+from haze_proxy.context import ASK, CANDIDATES, CLIENT, RUNNING
 from haze_proxy.errors import HazeError, Unavailable, UpstreamFailed
 from haze_proxy.wire import envelope
 from haze_proxy.wire.sse import BOUNDARY
@@ -33,7 +33,13 @@ BROKEN_OFF: Final = "The provider broke off in the middle of its answer."
 async def relay(request: web.Request) -> web.StreamResponse:
     """Answer an admitted request through its first candidate. Raises what the caller must be told before a 200."""
     journey = Journey(request, request[ASK], request[CANDIDATES][0])
-    return await (_stream(journey) if journey.ask.stream else _whole(journey))
+    running, task = request.app[RUNNING], asyncio.current_task()
+    assert task is not None  # noqa: S101 - a handler is run by one
+    running.add(task)
+    try:
+        return await (_stream(journey) if journey.ask.stream else _whole(journey))
+    finally:
+        running.discard(task)
 
 
 async def _whole(journey: Journey) -> web.Response:
@@ -44,7 +50,7 @@ async def _whole(journey: Journey) -> web.Response:
         return _passed_on(journey, refusal)
     except asyncio.CancelledError:
         journey.stopped()
-        raise
+        raise Unavailable(STOPPING, retry_after_s=1) from None
 
 
 async def _whole_of(journey: Journey, answer: Answer) -> web.Response:
