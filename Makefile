@@ -6,7 +6,8 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do $$python -c 'import sys, ensur
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-header \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --build-deps-for editable
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+OURS := --build-deps-for editable setup.cfg
 
 .PHONY: run test check journeys drills bench prices lock
 
@@ -14,7 +15,7 @@ run: .venv/run ## install what is missing, then serve
 	$(BIN)/haze-proxy serve
 
 test: .venv/test ## everything that takes minutes, not hours
-	$(BIN)/pytest --ignore=tests/journeys --ignore=tests/drills tests
+	$(BIN)/pytest --ignore=tests/drills tests
 
 check: .venv/test ## style, types, layers
 	$(BIN)/ruff check haze_proxy tests
@@ -22,7 +23,7 @@ check: .venv/test ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-journeys: .venv/run ## real SDKs and command lines on 127.0.0.1
+journeys: .venv/test ## real SDKs and command lines on 127.0.0.1
 	tests/journeys/run
 
 drills: .venv/test ## kills and races
@@ -35,8 +36,10 @@ prices: .venv/test ## write haze_proxy/money/prices.json anew; its diff is the r
 	$(BIN)/python tests/tools/make_prices.py
 
 lock: .venv/test ## choose newer libraries
-	$(COMPILE) --upgrade --output-file requirements.txt setup.cfg
-	$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file tests/requirements.txt setup.cfg
+	$(COMPILE) --upgrade --output-file requirements.txt $(OURS)
+	$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file tests/requirements.txt $(OURS)
+	cd tests/journeys && ../../$(COMPILE) --upgrade --output-file requirements.txt requirements.in
+	cd tests/journeys && npm install --package-lock-only
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Haze needs Python 3.11 or newer with its venv module (Debian: apt install python3-venv)." >&2; exit 1; }

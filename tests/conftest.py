@@ -40,7 +40,7 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest.fixture
 async def chained(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
-    """Haze in front of the pretend provider: `paid` on chat through an OpenAI channel, on messages through Anthropic."""
+    """Haze before the pretend provider: `paid` on chat through an OpenAI channel, on messages through Anthropic."""
     text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
     async with running(tmp_path, text) as server:
         yield server

@@ -17,8 +17,8 @@ from aiohttp import web
 
 from haze_proxy import config
 from haze_proxy.app import create_app
-from haze_proxy.money.receipt import nano
 from haze_proxy.gate.connection import Runner
+from haze_proxy.money.receipt import nano
 from haze_proxy.store import accounts, database, keys, transfers
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
@@ -131,7 +131,7 @@ class Haze:
         ) as response:
             cut, parts = False, []
             try:
-                async for part in response.content.iter_any():
+                while part := await response.content.readany():
                     parts.append(part)
             except aiohttp.ClientPayloadError:
                 cut = True

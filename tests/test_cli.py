@@ -519,7 +519,7 @@ async def test_commands_work_while_the_server_runs(haze) -> None:
     assert float(shown["spent_usd"]) > 0
     await run("key", "revoke", key[:12])
     async with asyncio.timeout(5):
-        while (await haze.get("/v1/key", key=key)).status != 401:  # noqa: ASYNC110 - another process's doing
+        while (await haze.get("/v1/key", key=key)).status != 401:
             await asyncio.sleep(0.02)
 
 

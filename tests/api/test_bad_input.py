@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haze_proxy.errors import BadRequest
+from haze_proxy.gate import rate_limit
 from haze_proxy.wire import ask
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
@@ -230,3 +231,20 @@ async def test_a_client_that_leaves_while_it_sends_leaves_nothing(small: Haze) -
     while (await small.get("/v1/key")).json()["data"]["limits"]["running_requests"]:
         pass
     untouched(small)
+
+
+@BOTH
+async def test_a_body_that_does_not_arrive_is_not_waited_for(
+    small: Haze, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    """A slow sender would keep a place among the running requests for ever."""
+    monkeypatch.setattr(rate_limit, "BODY_TIMEOUT_S", 0.2)
+    reader, writer = await line(small)
+    head = f"POST {PATHS[protocol]} HTTP/1.1\r\nHost: h\r\nx-api-key: {small.key}\r\nContent-Length: 1000\r\n\r\n"
+    writer.write(head.encode() + b'{"model":')
+    status, headers, _ = parts(await reader.readuntil(b"\r\n\r\n"))
+    assert (status, headers["request-id"]) == (400, headers["x-request-id"])
+    assert json.loads(await reader.readexactly(int(headers["content-length"])))["error"]["message"]
+    writer.close()
+    untouched(small)
+    assert (await small.get("/v1/key")).json()["data"]["limits"]["running_requests"] == 0

@@ -54,3 +54,18 @@ async def test_a_stream_that_cannot_be_charged_is_told_aborted_and_free(
     assert answer.body.count(b'"error"') == (2 if protocol == "messages" else 1)
     await quiet(chained)
     assert chained.balance() == FULL
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_charge_that_the_ledger_refuses_is_no_answer(
+    chained: Haze, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """Not a full disk but a rule of the books that is broken: nobody gets an end he has not paid for, or is charged."""
+    chained.rows("CREATE TRIGGER boom BEFORE INSERT ON transfers BEGIN SELECT RAISE(ABORT, 'boom'); END")
+    answer = await chained.ask(protocol, "paid", **({**WITH_USAGE} if stream else {}))
+    assert (answer.status, answer.cut) == ((200, True) if stream else (500, False))
+    assert ENDED_BY[protocol] not in answer.body
+    assert b"boom" not in answer.body
+    await quiet(chained)
+    assert chained.balance() == FULL

@@ -14,9 +14,9 @@ ARRIVALS = st.lists(st.tuples(st.floats(0, 20, allow_nan=False), st.integers(1, 
 def test_in_no_window_more_passes_than_burst_and_rate_allow(per_minute: int, burst: int, arrivals: list) -> None:
     """The promise of a limit: whoever starts to count at any request finds no more than the limit says."""
     bucket, now, passed = Bucket(), 1000.0, []
-    for pause, cost in arrivals:
+    for pause, wanted in arrivals:
         now += pause
-        cost = min(cost, burst)
+        cost = min(wanted, burst)
         if bucket.wait(now, cost, per_minute, burst) == 0:
             bucket.take(now, cost, per_minute)
             passed.append((now, cost))

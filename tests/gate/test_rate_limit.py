@@ -73,7 +73,7 @@ async def test_tokens_are_reserved_high_and_corrected_by_what_was_used(
 
 
 async def test_tokens_beyond_the_limit_are_refused_until_they_are_earned(chained: Haze, provider: Provider) -> None:
-    """The limit is what the owner promised the provider: 4,000 used at 6,000 a minute is 2,000 left and 100 a second."""
+    """What the owner promised the provider: of 6,000 a minute 4,000 used are 2,000 left, and 100 more each second."""
     key = await limited(chained, tokens_per_minute=6000)
     used = {"prompt_tokens": 3000, "completion_tokens": 1000, "total_tokens": 4000}
     provider.script(Reply(body=whole("chat", usage=used)))

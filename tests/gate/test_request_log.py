@@ -26,7 +26,7 @@ async def test_refusals_are_one_row_a_minute_for_each_key_and_reason(tmp_path: P
 
 
 async def test_bodies_that_are_too_large_are_counted_too(tmp_path: Path) -> None:
-    """They are refused by the framework and not by a gate: a person who asks why his key is dead sees them all the same."""
+    """The framework refuses them and not a gate: a person who asks why his key is dead sees them all the same."""
     async with running(tmp_path, "[server]\nmax_body_mib = 1\n" + ECHO) as haze:
         await haze.post("/v1/messages", b"x" * 2**21)
         assert dict(haze.app[REFUSALS].counts) == {(1, "413 request_too_large"): 1}

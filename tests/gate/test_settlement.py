@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import gateway
+import msgspec
 import pytest
 from checks import held, locked, refused
-from gateway import Haze
+from gateway import PAID, Haze, channel
 from provider import Provider, Reply, events, whole
 
 from haze_proxy.app import BOOKS
+from haze_proxy.channels.directory import Directory
+from haze_proxy.context import DIRECTORY
 from haze_proxy.store.writer import PLACES
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
@@ -130,3 +136,48 @@ async def test_what_was_used_beyond_the_hold_is_taken_as_far_as_there_is_money(
     assert (row["cost"], row["shortfall"]) == (9_011_000, 6_011_000)
     assert (chained.balance(2), held(chained, 2)) == (0, 0)
     assert chained.check() == []
+
+
+@BOTH
+@STREAM
+async def test_a_request_keeps_the_price_it_was_admitted_with(
+    chained: Haze, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """A reload in the middle of an answer must not charge what the caller could not have known."""
+    gate = asyncio.Event()
+    reply = Reply(chunks=events(protocol)) if stream else Reply(body=whole(protocol))
+    reply.late = gate
+    provider.script(reply)
+    running = asyncio.create_task(chained.ask(protocol, "paid", stream=stream))
+    await provider.received(1)
+    live = chained.app[DIRECTORY]
+    dearer = [
+        msgspec.structs.replace(row, input=Decimal(100), output=Decimal(1000)) for row in live.value.config.models
+    ]
+    live.value = Directory(msgspec.structs.replace(live.value.config, models=tuple(dearer)), {})
+    gate.set()
+    assert (await running).status == 200
+    (row,) = await chained.ended()
+    assert row["cost"] == 41_000
+    assert (await chained.ask(protocol, "paid")).status == 200
+    assert (await chained.ended(2))[1]["cost"] == 4_100_000
+
+
+NAMED: dict[str, tuple[str, int]] = {"a priced one": ("dear", 410_000), "an unpriced one": ("paid-2026-01-01", 41_000)}
+
+
+@BOTH
+@STREAM
+@pytest.mark.parametrize(("named", "cost"), NAMED.values(), ids=NAMED)
+async def test_the_charge_goes_by_the_model_the_answer_names_where_that_has_a_price(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool, named: str, cost: int
+) -> None:
+    """An upstream that falls back to another model bills that one; a dated name of the same model is the same."""
+    dear = '\n[[models]]\nid = "dear"\ninput = 10\noutput = 100\n'
+    kind = "anthropic" if protocol == "messages" else "openai"
+    async with gateway.running(tmp_path, PAID + dear + channel(kind, provider.url)) as haze:
+        reply = Reply(chunks=events(protocol, model=named)) if stream else Reply(body=whole(protocol, model=named))
+        provider.script(reply)
+        assert (await haze.ask(protocol, "paid", stream=stream)).status == 200
+        (row,) = await haze.ended()
+        assert (row["cost"], row["upstream_model"]) == (cost, "paid")

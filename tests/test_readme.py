@@ -1,0 +1,181 @@
+"""The README is a promise: what it shows is run, what it lists exists, and what exists is listed."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from haze_proxy import config, errors
+from haze_proxy.api.routes import ROUTES
+from haze_proxy.cli import main as cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """The text below a heading, up to the next heading of any level above it."""
+    _, _, rest = README.partition(f"\n## {title}\n")
+    return rest.partition("\n## ")[0]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of a section's table, without its head."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the committed configuration, in which the server of the README runs."""
+    shutil.copy(ROOT / "config.toml", tmp_path)
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [".venv/bin/haze-proxy", "serve", "--port", str(port)]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log) as server,
+    ):
+        try:
+            deadline = time.monotonic() + 20
+            while b"listens" not in (tmp_path / "log").read_bytes():
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                assert server.poll() is None, (tmp_path / "log").read_text()
+            (tmp_path / "port").write_text(str(port))
+            yield tmp_path
+        finally:
+            server.terminate()
+
+
+def test_the_first_request_works_as_printed(house: Path) -> None:
+    """One minute from nothing to an answer, and to the proof of what it cost."""
+    blocks = re.findall(r"```sh\n(.*?)```", section("Your first request in one minute"), re.DOTALL)
+    script = "".join(block for block in blocks if "claude" not in block)
+    assert script.count("haze-proxy") == 4
+    assert "curl" in script
+    # The key is known to the running server within a second of being made.
+    script = script.replace("8080", (house / "port").read_text()).replace("curl ", "sleep 1; curl -sS ")
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=house,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Hello from Haze" in done.stdout
+    assert "clean: " in done.stdout
+    assert "4.99" in done.stdout
+
+
+def test_the_server_prints_the_commands_for_a_first_key(house: Path) -> None:
+    """Nobody should have to look for them."""
+    log = (house / "log").read_text()
+    assert "account add you@example.com --credit 5" in log
+    assert "key add you@example.com" in log
+
+
+def test_every_endpoint_is_listed() -> None:
+    """A route that nobody knows of is as good as none."""
+    listed = {tuple(cell[0].strip("`").split(" ", 1)) for cell in rows("Endpoints")}
+    served = {(endpoint.method, f"/v1{endpoint.path}".replace("{id:.+}", "{id}")) for endpoint, _ in ROUTES}
+    assert listed == served | {("GET", "/healthz"), ("GET", "/readyz")}
+
+
+def test_the_table_of_errors_is_the_codes_own() -> None:
+    """Clients act on these words."""
+    tree = {cls.status: cls for cls in every(errors.HazeError) if cls.__module__ == errors.__name__}
+    for status, _, openai, anthropic, _ in rows("Errors"):
+        cls = tree.pop(int(status))
+        assert (openai, anthropic) == (f"`{cls.openai_type}`", f"`{cls.anthropic_type}`"), status
+    assert tree == {}
+
+
+def every(cls: type[errors.HazeError]) -> Iterator[type[errors.HazeError]]:
+    """Those below a class, the general before the special; the first of a status is the one the table means."""
+    for below in reversed(cls.__subclasses__()):
+        yield from every(below)
+        yield below
+
+
+def test_every_command_is_listed() -> None:
+    """What `--help` knows and the README does not is not documented."""
+    listed = {re.match(r"`haze-proxy ([a-z]+(?: [a-z]+)?)", row[0])[1] for row in rows("Commands")}  # type: ignore[index]
+    assert listed == set(commands())
+
+
+def commands() -> Iterator[str]:
+    """Every command by its words."""
+    for name, command in cli.commands.items():
+        below = getattr(command, "commands", None)
+        yield from [f"{name} {word}" for word in below] if below else [name]
+
+
+def test_every_key_of_the_configuration_is_listed_with_its_default() -> None:
+    """A key that is not documented is found by accident, and a wrong default by surprise."""
+    listed = {row[0].strip("`"): row[1].strip("`") for row in rows("config.toml")}
+    assert listed == dict(keys(config.Config, ""))
+
+
+def keys(table: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
+    """(path, default as TOML has it) of every key."""
+    for field in msgspec.structs.fields(table):
+        inner = next((t for t in typing.get_args(field.type) if is_table(t)), None)
+        if is_table(field.type):
+            yield from keys(field.type, f"{field.name}.")
+        elif inner is not None and path == "":
+            yield from keys(inner, f"{field.name}[].")
+        else:
+            yield path + field.name, default(field)
+
+
+def is_table(kind: object) -> bool:
+    """Whether a type is a table of config.toml."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def default(field: msgspec.structs.FieldInfo) -> str:
+    """A field's default as the README writes it."""
+    if field.required:
+        return "required"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None:
+        return "none"
+    shown = {(): "[]", "": '""'}.get(value) if isinstance(value, tuple | str) else None
+    return shown or ("{}" if value == {} else str(value).lower() if isinstance(value, bool) else f'"{value}"'
+                     if isinstance(value, str) else str(value))  # fmt: skip
+
+
+def test_the_committed_configuration_serves_at_once() -> None:
+    """A fresh checkout answers before anyone has a provider's key, and lists the documentation's models."""
+    text = (ROOT / "config.toml").read_text(encoding="utf-8")
+    settings = config.parse(text)
+    assert {channel.kind for channel in settings.channels} == {"echo", "openrouter", "openai", "anthropic", "gemini"}
+    named = {model["id"] for model in tomllib.loads(text)["models"]}
+    assert named >= {"hekiu", "openai/gpt-5.2", "anthropic/claude-sonnet-4.5", "gpt-4o", "text-embedding-3-small",
+                     "gemini-2.5-flash"}  # fmt: skip
+
+
+def test_every_target_of_make_is_listed() -> None:
+    """Nobody reads a Makefile to learn what to type."""
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    for target in phony[1].split():
+        with contextlib.suppress(ValueError):
+            ["lock"].index(target)
+            continue
+        assert f"make {target}" in README, target
