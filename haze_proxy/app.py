@@ -83,7 +83,8 @@ def create_app(
 
 
 async def identify(request: web.Request, response: web.StreamResponse) -> None:
-    """Both ids on every answer, and the state of the key's limits."""
+    """Who answers, both ids, and the state of the key's limits, on every answer."""
+    response.headers["Server"] = "Haze"
     if REQUEST_ID in request:
         response.headers["request-id"] = response.headers["x-request-id"] = request[REQUEST_ID]
     response.headers.update(rate_limit.headers(request))

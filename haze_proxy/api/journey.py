@@ -82,6 +82,11 @@ class Journey:
         transport = self.request.transport
         return self._connection.lost or transport is None or transport.is_closing()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether one of the endings has been written."""
+        return self._hold.result is not None
+
     def seen(self, answer: Answer) -> None:
         """The upstream's headers are here."""
         self._status = answer.status
@@ -147,19 +152,24 @@ class Journey:
 
     async def break_off(self, ended: str = "upstream broke off") -> None:
         """The upstream failed in mid-stream: charged only what it had reported as final."""
-        if self._hold.result is None and self.meter.reported_final:
+        if not self.is_over and self.meter.reported_final:
             await self._settle(ended, usage.read(self.ask.protocol, self.meter.usage), self.meter.model)
         else:
             self._nothing(ended)
 
     def stopped(self) -> None:
         """The server stops before the end: charged only what the upstream had reported as final. Synchronous."""
-        if self._hold.result is None:
+        if self.is_over:
+            return
+        if self.meter.reported_final:
+            used = usage.read(self.ask.protocol, self.meter.usage)
+            self._finish(Outcome("server stopped", self._attempt(), used, self._price(self.meter.model)))
+        else:
             self._nothing("server stopped")
 
     def left(self) -> None:
         """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
-        if self._hold.result is not None:
+        if self.is_over:
             return
         if self._status is None or self._status >= HTTPStatus.BAD_REQUEST:
             self._nothing("client left before the answer")

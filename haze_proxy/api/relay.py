@@ -49,6 +49,9 @@ async def _whole(journey: Journey) -> web.Response:
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
     except asyncio.CancelledError:
+        # Only a server that stops cancels a call. What is being charged already must not be asked for again.
+        if journey.is_over:
+            raise
         journey.stopped()
         raise Unavailable(STOPPING, retry_after_s=1) from None
 

@@ -103,12 +103,9 @@ class Books:
         if not ended.cost:
             # Nothing is taken, so nothing has to come back first: whoever was refused may ask again at once.
             hold.release()
-        waited_for = ended.state == "settled"
-        if not waited_for:
-            # No balance will come back for it, and nobody waits for its row.
-            hold.release()
         work, then = partial(requests.end, ended=ended), partial(self._committed, key, hold, ended)
-        return self.writer.submit(work, then, urgent=waited_for).done
+        # Nobody waits for a void to be written.
+        return self.writer.submit(work, then, urgent=ended.state == "settled").done
 
     def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
         attempt = outcome.attempt

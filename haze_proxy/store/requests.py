@@ -26,7 +26,7 @@ class Opened:
 class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
-    `state` is `settled` or `void`; `ended` says how in a word; price and attempts are JSON texts.
+    `state` is `settled` or `void`; `ended` says how in a word; the price is a JSON text.
     """
 
     opened: Opened
@@ -44,7 +44,6 @@ class Ended:
     tokens: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
     estimated: bool = False
     price: str | None = None
-    attempts: str | None = None
 
 
 @dataclass(slots=True)
@@ -149,7 +148,6 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
             ended.cost,
             shortfall,
             ended.price,
-            ended.attempts,
         ),
     )
     if not cursor.rowcount:
@@ -158,13 +156,13 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
 
 LATE = (
     "state, ended, channel, upstream_model, upstream_id, status, first_byte_at, ended_at, input, cache_read,"
-    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts"
+    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price"
 )
 END = (
     "INSERT INTO requests (id, epoch, account_id, key_id, state, ended, protocol, stream, model, channel,"
     " upstream_model, upstream_id, status, opened_at, first_byte_at, ended_at, input, cache_read, cache_write_5m,"
-    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts)"
-    f" VALUES ({', '.join('?' * 28)})"
+    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price)"
+    f" VALUES ({', '.join('?' * 27)})"
     " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in LATE.split(", "))
     + " WHERE requests.state = 'open'"

@@ -72,6 +72,10 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
+# The printed command opens a window; this is the same program without one.
+HEADLESS = 'claude -p "Hello from Haze"'
+
+
 def run_client(command: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command-line client in its empty home to its end, with closed stdin; the caller judges its exit code."""
     return subprocess.run(

@@ -11,14 +11,13 @@ import anthropic
 import openai
 import pytest
 from front import Front
-from harness import HERE, MODULES, NODE, Caller, Haze, run_client
+from harness import HEADLESS, HERE, MODULES, NODE, Caller, Haze, run_client
 
 BLOCKS: dict[str, str] = dict(
     re.findall(r"^## (.+?)\n\n```\w+\n(.*?)```$", (HERE / "documentation.txt").read_text(), re.MULTILINE | re.DOTALL)
 )
 ATTRIBUTION = {"HTTP-Referer": "https://your-app.example", "X-OpenRouter-Title": "Your App"}
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
-HEADLESS = 'claude -p "Hello from Haze"'  # the printed command opens a window; this is the same program without one
 
 
 def as_printed(title: str, front: Front, caller: Caller) -> str:

@@ -138,8 +138,7 @@ CREATE TABLE requests (
     held            INTEGER NOT NULL,
     cost            INTEGER NOT NULL DEFAULT 0,
     shortfall       INTEGER NOT NULL DEFAULT 0,
-    price           TEXT,
-    attempts        TEXT
+    price           TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_of_account ON requests (account_id, id);
 CREATE INDEX requests_open ON requests (epoch) WHERE state = 'open';
