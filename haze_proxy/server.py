@@ -122,10 +122,18 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
     say(f"Haze serves {', '.join(listed.id for listed in directory.listed()) or 'no model'}.")
     say(f"Haze listens on {site.name}")
     if not app[KEYRING].keys:
-        command = f"{sys.executable} -m haze_proxy --config {config_path}"
+        command = _command(config_path)
         say("\nNobody has a key yet. Make an account and its first key:")
         say(f"  {command} account add you@example.com --credit 5")
         say(f"  {command} key add you@example.com")
+
+
+def _command(config_path: Path) -> str:
+    """How this program is called from here, as short as it can be typed."""
+    script = Path(sys.executable).with_name("haze-proxy")
+    shown = script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script
+    command = str(shown) if script.exists() else f"{sys.executable} -m haze_proxy"
+    return command if config_path == Path("config.toml") else f"{command} --config {config_path}"
 
 
 def say(text: str) -> None:

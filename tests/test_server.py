@@ -133,7 +133,7 @@ def test_the_first_start_says_where_it_is_and_what_to_do(start: Start) -> None:
     said = "".join(server.lines)
     assert "Channel far is inactive: the variable HAZE_TEST_UNSET is not set." in said
     assert "Haze serves hekiu" in said
-    commands = [line.strip() for line in server.lines if "haze_proxy" in line]
+    commands = [line.strip() for line in server.lines if "you@example.com" in line]
     assert len(commands) == 2
     for command in commands:
         assert subprocess.run(command, shell=True, capture_output=True, timeout=30, check=False).returncode == 0

@@ -108,7 +108,8 @@ async def _stream(journey: Journey) -> web.StreamResponse:
             answer = await _attempt(journey)
             if _is_stream(answer):
                 first = await _first_event(journey, answer)
-                return await _pass_on(journey, answer, first)
+                # A task of its own: each chunk wakes every coroutine that waits for it, and here the gate would be ten.
+                return await asyncio.create_task(_pass_on(journey, answer, first))
         return await _whole_of(journey, answer)
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
