@@ -13,7 +13,7 @@ from haze_proxy.errors import HazeError
 from haze_proxy.money import receipt
 from haze_proxy.store.accounts import AccountError
 from haze_proxy.store.database import StoreError
-from haze_proxy.store.keys import KeyError_
+from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.transfers import AlreadyMovedError
 
 # What one command may move, and the most a key may be allowed: far from the ends of SQLite's integers.
@@ -22,7 +22,7 @@ EMAIL_MAX = 254
 HOURS = {"h": 1, "d": 24}
 
 # Told to the owner as they stand: their messages are one clear line.
-CLEAR = (ConfigError, StoreError, AccountError, KeyError_, AlreadyMovedError, HazeError)
+CLEAR = (ConfigError, StoreError, AccountError, UnknownKeyError, AlreadyMovedError, HazeError)
 
 
 class Commands(click.Group):

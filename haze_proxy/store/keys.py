@@ -52,7 +52,7 @@ class NewKey:
     expires_at: int | None = None
 
 
-class KeyError_(Exception):  # noqa: N801 - KeyError is taken
+class UnknownKeyError(Exception):
     """A key that cannot be found; the message is one clear line."""
 
 
@@ -95,16 +95,18 @@ def of_account(connection: sqlite3.Connection, account_id: int) -> list[Key]:
 
 
 def find(connection: sqlite3.Connection, named: str) -> Key:
-    """The key named by its id, by what is visible of it, or in full. Raises KeyError_ unless exactly one fits."""
+    """The key named by its id, by what is visible of it, or in full. Raises UnknownKeyError unless exactly one fits."""
     number = int(named) if named.isdecimal() and len(named) < SHOWN else -1
     rows = connection.execute(
         f"{SELECT} WHERE id = ? OR prefix = ? OR digest = ? ORDER BY id", (number, named, digest(named))
     )
     fits = [key(row) for row in rows]
     if not fits:
-        raise KeyError_("No such key.")
+        raise UnknownKeyError("No such key.")
     if len(fits) > 1:
-        raise KeyError_(f"{named} fits several keys; name one by its id: {', '.join(str(each.id) for each in fits)}.")
+        raise UnknownKeyError(
+            f"{named} fits several keys; name one by its id: {', '.join(str(each.id) for each in fits)}."
+        )
     return fits[0]
 
 
@@ -121,7 +123,7 @@ def refusal(connection: sqlite3.Connection, found: Key, model: str, now_ms: int)
 
 
 def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> Key:
-    """Refuse a key from now on. Raises KeyError_ unless exactly one key fits `named`."""
+    """Refuse a key from now on. Raises UnknownKeyError unless exactly one key fits `named`."""
     found = find(connection, named)
     connection.execute("UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now_ms, found.id))
     return found

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from haze_proxy.store import accounts, database, keys
-from haze_proxy.store.keys import KeyError_
+from haze_proxy.store.keys import UnknownKeyError
 
 NOW = 1_800_000_000_000
 SECRET = "sk-rr-" + "abcdef" + "0" * 37
@@ -71,7 +71,7 @@ def test_a_key_is_found_by_whatever_its_owner_has_at_hand(books, named: str) -> 
 def test_a_name_that_fits_no_key_finds_none(books, named: str) -> None:
     """Revoking the wrong key stops somebody's work; a whole secret fits its own key only."""
     books.key(books.account(), SECRET)
-    with pytest.raises(KeyError_, match="No such key"):
+    with pytest.raises(UnknownKeyError, match="No such key"):
         keys.find(books.connection, named)
 
 
@@ -80,7 +80,7 @@ def test_a_prefix_of_two_keys_asks_for_the_id(books) -> None:
     account = books.account()
     books.key(account, SECRET)
     books.key(account, TWIN)
-    with pytest.raises(KeyError_, match="sk-rr-abcdef fits several keys; name one by its id: 1, 2"):
+    with pytest.raises(UnknownKeyError, match="sk-rr-abcdef fits several keys; name one by its id: 1, 2"):
         keys.find(books.connection, "sk-rr-abcdef")
     assert keys.find(books.connection, TWIN).id == 2
 
