@@ -21,14 +21,15 @@ from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, RUNNING, 
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
+from haze_proxy.gate.body import BODIES, MAX_BODY_MIB, BodyShare
 from haze_proxy.gate.errors import errors
-from haze_proxy.gate.rate_limit import MAX_BODY_MIB, PACES, Paces
+from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store import refusals, requests
 from haze_proxy.store.changes import Changes, Watch
-from haze_proxy.store.database import Connection, only_server, open_async, transaction
+from haze_proxy.store.database import Connection, StoreError, only_server, open_async, transaction
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.writer import Writer
@@ -64,6 +65,7 @@ def create_app(
         PACES: paces,
         REFUSALS: refused,
         BOOKS: books,
+        BODIES: BodyShare(),
         RUNNING: set(),
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
@@ -118,10 +120,14 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
     with ExitStack() as lock:
         await asyncio.to_thread(lock.enter_context, only_server(path.parent))
         connection = open_async(str(path), settings.store.durability)
-        await connection
         try:
+            await connection
             await connection.run(migrate)
             epoch, interrupted = await connection.run(_begin_epoch)
+        except sqlite3.Error as error:
+            await connection.close()
+            raise StoreError(f"{path}: {error}") from error
+        try:
             if interrupted:
                 log.warning("%d requests were interrupted when the last server ended; none was charged.", interrupted)
             watch = Watch()

@@ -22,11 +22,14 @@ from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, model_ids,
 from haze_proxy.cli_output import account_row, channel_row, key_row, print_row, print_rows, time_text, verdict_row
 from haze_proxy.config import Config
 from haze_proxy.money import receipt
-from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store import accounts, database, keys, requests, transfers
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.transfers import Transfer
+
+# Longer than a running server takes to look again.
+NOTICED_S = 0.35
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -94,7 +97,7 @@ def account_list(path: Path, as_json: bool) -> None:
 @click.argument("email", type=EMAIL)
 @as_json_option
 @click.pass_obj
-def accountshow(path: Path, email: str, as_json: bool) -> None:
+def account_show(path: Path, email: str, as_json: bool) -> None:
     """One account and its money."""
     with _store(config.load(path)) as connection, database.snapshot(connection):
         row = account_row(connection, accounts.find(connection, email))
@@ -157,6 +160,10 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
     secret = keys.make_secret()
     with _store(settings) as connection, database.transaction(connection):
         keys.add(connection, accounts.find(connection, email).id, new, secret, _now_ms())
+        served = requests.is_served(connection)
+    if served:
+        # A running server looks four times a second; until then it would refuse the key, and clients do not ask again.
+        time.sleep(NOTICED_S)
     click.echo(secret)
 
 

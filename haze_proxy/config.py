@@ -5,12 +5,14 @@ configuration can be shown without showing a credential.
 """
 
 import ipaddress
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,6 +23,8 @@ Number = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
+# A token of RFC 9110.
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Prices are kept as whole nano-dollars per million tokens; a finer price could not be charged exactly.
 PRICE_DECIMALS_MAX = 9
 USD_MAX = 1_000_000
@@ -185,8 +189,8 @@ def _server_complaints(server: Server) -> Iterator[str]:
 
 
 def _channel_complaints(channel: Channel) -> Iterator[tuple[str, str]]:
-    if channel.base_url and not channel.base_url.startswith(("http://", "https://")):
-        yield "base_url", "Expected a URL with http:// or https://"
+    if channel.base_url and not _is_base_url(channel.base_url):
+        yield "base_url", "Expected a URL with http:// or https:// and a host, without a query"
     if channel.kind == "openai-compatible" and not channel.base_url:
         yield "base_url", "A channel of kind `openai-compatible` needs its address"
     if "*" in channel.models and len(channel.models) > 1:
@@ -194,8 +198,20 @@ def _channel_complaints(channel: Channel) -> Iterator[tuple[str, str]]:
     if not channel.models and not channel.aliases:
         yield "models", "Name at least one model or alias"
     for name, value in channel.headers.items():
-        if not name or not (name + value).isprintable() or any(c in name for c in " :"):
+        if not HEADER_NAME.fullmatch(name) or not value.isprintable():
             yield "headers", f"`{name}` is not a header"
+    if channel.api_key == "env:":
+        yield "api_key", "Name a variable after `env:`"
+
+
+def _is_base_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return (
+            url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
+        )
+    except ValueError:  # a port that is none, or a bracket without its other half
+        return False
 
 
 def _model_complaints(model: Model) -> Iterator[tuple[str, str]]:
@@ -211,6 +227,10 @@ def _model_complaints(model: Model) -> Iterator[tuple[str, str]]:
     named = any(value is not None for value in prices.values())
     if not model.markup.is_finite() or not 0 < model.markup <= USD_MAX:
         yield "markup", "Expected a factor above 0"
+    if len({tier.above for tier in model.tiers}) < len(model.tiers):
+        yield "tiers", "Two tiers begin at the same length"
+    if model.tiers and not named:
+        yield "tiers", "Tiers change prices: name `input` and `output` first"
     if model.free and (named or model.tiers or model.price):
         yield "free", "A free model has no price"
     if model.price and named:

@@ -196,7 +196,7 @@ WRONG = {
     ),
     "an address without a scheme": (
         CHANNEL + "base_url = 'api.example/v1'",
-        "Expected a URL with http:// or https:// - at `$.channels[0].base_url`",
+        "Expected a URL with http:// or https:// and a host, without a query - at `$.channels[0].base_url`",
     ),
     "a star in company": (
         "[[channels]]\nname = 'c'\nkind = 'openai'\nmodels = ['*', 'm']",

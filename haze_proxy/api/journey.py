@@ -22,6 +22,7 @@ from haze_proxy.context import DIRECTORY, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
+from haze_proxy.gate.body import let_go
 from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
 from haze_proxy.money import estimate, usage
@@ -33,6 +34,9 @@ from haze_proxy.wire.ask import Ask
 from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
+# How far a provider's numbers may be from the estimate: a server tool can bring in much that was not asked.
+SLACK: Final = 4
+SLACK_TOKENS: Final = 1_000_000
 
 
 class Journey:
@@ -131,8 +135,7 @@ class Journey:
         self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
         reported = parsed.get("usage")
         used = usage.read(self.ask.protocol, reported)
-        # Numbers that are missing, or all zero, are none: an answer was given.
-        estimated = not (used.total_input or used.output)
+        estimated = not self._credible(used)
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body))
         await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
@@ -145,7 +148,7 @@ class Journey:
             await self.break_off("upstream error")
         elif meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
             self._nothing("empty answer")
-        elif meter.reported_final and (used.total_input or used.output):
+        elif meter.reported_final and self._credible(used):
             await self._settle("completed", used, meter.model)
         else:
             await self._settle("completed", self._counted(), meter.model, estimated=True)
@@ -179,13 +182,24 @@ class Journey:
     def _counted(self) -> Usage:
         """What was reported of the input (else the estimate), and the larger of delivered and reported output."""
         reported = usage.read(self.ask.protocol, self.meter.usage)
+        if not self._credible(reported):
+            return usage.estimated(self.ask.input_estimate, self.meter.delivered_tokens)
         output = max(self.meter.delivered_tokens, reported.output)
         if not reported.total_input:
             return usage.estimated(self.ask.input_estimate, output)
         return replace(reported, output=output)
 
+    def _credible(self, used: Usage) -> bool:
+        """Whether reported numbers can be those of this answer: missing or all zero they are none, and far beyond what
+        was asked they are a provider's mistake, which must not empty an account.
+        """
+        most_input = SLACK * self.ask.input_estimate + SLACK_TOKENS
+        most_output = SLACK * self._output_limit + SLACK_TOKENS
+        return used.total_input + used.output > 0 and used.total_input <= most_input and used.output <= most_output
+
     def _let_go_of_the_body(self) -> None:
         # A stream lasts for minutes; a coding agent's body is large, and parsed it is five times as large.
+        let_go(self.request)
         self.body = self.ask.body = b""
         self.ask.parsed = {}
         self.request._read_bytes = None  # aiohttp keeps what was read for a second reading

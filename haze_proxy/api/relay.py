@@ -115,8 +115,11 @@ async def _stream(journey: Journey) -> web.StreamResponse:
         return _passed_on(journey, refusal)
     except (asyncio.CancelledError, ConnectionError):
         # The caller left, or cannot be written to, or the server stops. Other endings have been written by now.
-        journey.left() if journey.caller_is_gone else journey.stopped()
-        raise
+        if journey.caller_is_gone or journey.is_over:
+            journey.left()
+            raise
+        journey.stopped()
+        raise Unavailable(STOPPING, retry_after_s=1) from None
     finally:
         if answer is not None:
             answer.close()
@@ -208,7 +211,9 @@ async def _break_off(journey: Journey, response: web.StreamResponse, error: Haze
     """Say it in the stream, then cut: a polite end would be taken for a whole answer, or repeated without limit."""
     with suppress(HazeError):  # what could not be written is not charged; the caller hears of one failure
         await journey.break_off()
-    await response.write(envelope.event(error, journey.ask.protocol, journey.request_id))
+    # What has gone out may end in the middle of an event.
+    gap = b"" if journey.meter.between_events else b"\n\n"
+    await response.write(gap + envelope.event(error, journey.ask.protocol, journey.request_id))
     transport = journey.request.transport
     if transport is not None:
         # What was written may still arrive, but nobody is waited for.

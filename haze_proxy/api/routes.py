@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from haze_proxy.api import chat, key, messages, models
 from haze_proxy.context import ENDPOINT, Endpoint
+from haze_proxy.gate.body import expect
 
 ROUTES: Final[tuple[tuple[Endpoint, Handler], ...]] = (
     (Endpoint("POST", "/chat/completions", "chat", "paid"), chat.completions),
@@ -48,10 +49,9 @@ def create_api(
         api[name] = value
     for endpoint, handler in routes:
         path = endpoint.path.removeprefix(prefix)
-        api.router.add_route(endpoint.method, path, handler)
-        if "{" not in path:
-            # No redirect for a trailing slash: it would lose a body.
-            api.router.add_route(endpoint.method, f"{path}/", handler)
+        # No redirect for a trailing slash: it would lose a body.
+        for spelling in (path,) if "{" in path else (path, f"{path}/"):
+            api.router.add_route(endpoint.method, spelling, handler, expect_handler=expect)
     return api
 
 

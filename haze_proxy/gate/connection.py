@@ -51,8 +51,8 @@ class HttpConnection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """An answer to what never reached the gate; the connection is closed after it."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("The answer has begun.")
+        if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
+            raise ConnectionError("The answer has begun, or nobody is there to hear it.")
         error: HazeError = BadRequest(f"The request cannot be read as HTTP: {_first_line(message)}")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("A request failed outside the gate", exc_info=exc)

@@ -36,11 +36,11 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:
         if isinstance(error, HTTPException) and error.status < HTTPStatus.BAD_REQUEST:
             raise
-        told = _told(request, error)
         if request.writer.output_size > 0:
             # The status line has left: only a cut line can say that the rest is missing.
             raise ConnectionAbortedError("The answer had begun.") from error
-        return render(request, told)
+        # Not kept in a name: the error's traceback holds this frame, and with it the request and its body.
+        return render(request, _told(request, error))
 
 
 def render(request: web.BaseRequest, error: HazeError) -> web.Response:

@@ -2,7 +2,6 @@
 reserves its tokens. A refused request consumes nothing; on the way out the place is given back.
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,21 +10,14 @@ from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
-from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
 from haze_proxy.context import ASK, CALLER, DIRECTORY, ENDPOINT
-from haze_proxy.errors import BadEncoding, BadRequest, BodyTooLarge, HazeError, RateLimited
-from haze_proxy.gate import limiter
+from haze_proxy.errors import HazeError, RateLimited
+from haze_proxy.gate import body, limiter
 from haze_proxy.gate.limiter import Pace
 from haze_proxy.gate.settlement import HOLD
-from haze_proxy.money import estimate
 from haze_proxy.store.keys import Key
-from haze_proxy.wire import ask
-
-BODY_TIMEOUT_S: Final = 30
-ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
 
 
 class Paces:
@@ -37,7 +29,6 @@ class Paces:
 
 
 PACES = web.AppKey("paces", Paces)
-MAX_BODY_MIB = web.AppKey("max_body_mib", int)
 # Tokens a request has reserved; whoever learns the true number corrects it through `correct`.
 RESERVED = web.RequestKey("reserved", int)
 
@@ -63,7 +54,7 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
     _admit(pace, key, paces.clock())
     pace.running += 1
     try:
-        request[ASK] = await _read(request)
+        request[ASK] = await body.read(request)
         tokens = request[ASK].input_estimate + request.app[DIRECTORY].value.config.billing.output_slice_tokens
         wait = pace.tokens.wait(paces.clock(), tokens, key.tokens_per_minute, key.tokens_per_minute)
         if wait:
@@ -72,6 +63,7 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
         request[RESERVED] = tokens
         return await handler(request)
     finally:
+        body.let_go(request)
         pace.running -= 1
         if HOLD not in request:
             # Refused, here or by the next gate: nothing was used.
@@ -89,12 +81,13 @@ async def _counted(paces: Paces, request: web.Request, handler: Handler) -> web.
     pace.counts.take(paces.clock(), 1, limiter.COUNTS_PER_MINUTE)
     pace.counting += 1
     try:
-        request[ASK] = await _read(request)
+        request[ASK] = await body.read(request)
         return await handler(request)
     except HazeError:
         pace.counts.take(paces.clock(), -1, limiter.COUNTS_PER_MINUTE)
         raise
     finally:
+        body.let_go(request)
         pace.counting -= 1
 
 
@@ -124,26 +117,6 @@ def correct(request: web.Request, tokens: int) -> None:
     request[RESERVED] = tokens
 
 
-async def _read(request: web.Request) -> ask.Ask:
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in ENCODINGS:
-        raise BadEncoding(f"Content-Encoding {coding[:40]!r} is unknown. Use gzip, deflate, br, zstd, or none.")
-    try:
-        # A body that came along with its headers needs no clock.
-        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT_S):
-            body = await request.read()
-    except TimeoutError as error:
-        raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s.") from error
-    except HTTPRequestEntityTooLarge as error:
-        raise BodyTooLarge(f"The body is over the limit of {request.app[MAX_BODY_MIB]} MiB.") from error
-    except (HttpProcessingError, web.RequestPayloadError) as error:
-        raise BadRequest("The body cannot be read: it is cut, or not what its headers say.") from error
-    read = ask.read(body, request[ENDPOINT].protocol)
-    read.input_estimate = estimate.input_tokens(body, read.parsed, read.protocol)
-    read.output_limit = estimate.output_limit(read.parsed, read.protocol)
-    return read
-
-
 def headers(request: web.Request) -> dict[str, str]:
     """The state of a key's limits, as its protocol names it. Nothing where no limit was asked."""
     if CALLER not in request or request[ENDPOINT].reads != "paid":
@@ -159,7 +132,7 @@ def headers(request: web.Request) -> dict[str, str]:
     for name, limit, bucket, burst in rows:
         total, left, reset = name_of[name]
         made[total] = str(limit)
-        made[left] = str(bucket.left(now, limit, burst))
+        made[left] = str(min(limit, bucket.left(now, limit, burst)))
         full_in = bucket.full_in(now)
         made[reset] = f"{full_in:.3f}s" if name_of is OPENAI_HEADERS else _rfc3339(int(time.time() + full_in))
     return made

@@ -81,7 +81,7 @@ class Books:
             key.id,
             ask.protocol,
             ask.stream,
-            ask.model[:MODEL_CHARACTERS_MAX],
+            ask.model,
             int(self._clock() * 1000),
             amount,
         )
@@ -137,7 +137,6 @@ class Books:
 
 
 TOKENS = attrgetter("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
-MODEL_CHARACTERS_MAX = 256
 
 
 def _unpaid(ended: Ended) -> Ended:

@@ -75,11 +75,11 @@ def held(connection: sqlite3.Connection, account_id: int) -> int:
     return int(row[0])
 
 
-# What was spent is read from the keys, which each charge moves: a few rows, not every transfer.
+# What was spent is what came in less what is left: credits are few, charges are many.
 SELECT = (
     "SELECT accounts.id, email, is_admin, created_at, disabled_at, ledger.balance,"
-    " (SELECT coalesce(sum(spent), 0) FROM keys WHERE account_id = accounts.id) AS spent"
-    " FROM accounts JOIN ledger ON ledger.name = 'account:' || accounts.id"
+    " (SELECT coalesce(sum(amount), 0) FROM transfers WHERE credit = ledger.name AND credit GLOB 'account:*')"
+    " - ledger.balance AS spent FROM accounts JOIN ledger ON ledger.name = 'account:' || accounts.id"
 )
 
 

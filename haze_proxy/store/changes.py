@@ -31,7 +31,7 @@ class Changes:
 
 
 class Watch:
-    """Reads changes on the write connection. `seen` starts at 0: the first reading is everything."""
+    """Reads changes on the write connection; the first reading is everything."""
 
     def __init__(self) -> None:
         self._version = -1

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
 from haze_proxy.store import transfers
 from haze_proxy.store.transfers import Transfer
@@ -67,6 +68,12 @@ def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> tuple[
     connection.execute("UPDATE epochs SET ended_at = ? WHERE ended_at IS NULL", (now_ms,))
     epoch = connection.execute("INSERT INTO epochs (pid, started_at) VALUES (?, ?)", (pid, now_ms)).lastrowid
     return int(epoch or 0), cursor.rowcount
+
+
+def is_served(connection: sqlite3.Connection) -> bool:
+    """Whether a server runs on this store now."""
+    row = connection.execute("SELECT pid FROM epochs WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1").fetchone()
+    return row is not None and Path(f"/proc/{row['pid']}").exists()
 
 
 def end_epoch(connection: sqlite3.Connection, epoch: int, now_ms: int) -> None:

@@ -1,6 +1,6 @@
 """A request after it was read: the client's own bytes, and the few facts Haze acts on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -22,7 +22,6 @@ class Ask:
     stream: bool
     input_estimate: int = 0
     output_limit: int | None = None
-    hide_usage: bool = field(default=False)
 
 
 # Fields that must be of a type where they are present. `bool` is an `int` to Python, but not here.
@@ -31,6 +30,7 @@ TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "max_tokens": (int, "a whole number"),
     "max_completion_tokens": (int, "a whole number"),
     "n": (int, "a whole number"),
+    "best_of": (int, "a whole number"),
     "stream_options": (dict, "an object"),
     "metadata": (dict, "an object"),
     "tools": (list, "an array"),
@@ -45,7 +45,8 @@ MODEL_CHARACTERS_MAX = 256
 # memory for as long as it runs; what is smaller than this cannot.
 PLAIN_BYTES_MAX = 2**20
 VALUES_MAX = 1_000_000
-COUNTS = ("max_tokens", "max_completion_tokens", "n")
+COUNTS = ("max_tokens", "max_completion_tokens", "n", "best_of")
+COUNT_MAX = 10**7
 
 
 def read(body: bytes, protocol: str) -> Ask:
@@ -65,8 +66,8 @@ def read(body: bytes, protocol: str) -> Ask:
         if parsed.get(name) is not None:
             _check(parsed, name, kinds, wanted)
     for name in COUNTS:
-        if (parsed.get(name) or 0) < 0:
-            raise BadRequest(f"{name}: Expected 0 or more", param=name)
+        if not 0 <= (parsed.get(name) or 0) <= COUNT_MAX:
+            raise BadRequest(f"{name}: Expected 0 to {COUNT_MAX}", param=name)
     return Ask(protocol, body, parsed, model, bool(parsed.get("stream")))
 
 

@@ -239,7 +239,7 @@ def _read_messages(meter: Meter, event: Event) -> bool:
         meter._note_reason(_member(body.get("delta"), "stop_reason"))
     elif kind == "message_stop":
         meter.state = "complete"
-    elif kind == "error":
+    elif kind == "error" or (kind is None and body.get("error")):
         meter._note_error(body.get("error") or body or event.data.decode("utf-8", "replace"))
     else:
         _note_block(meter, kind, body.get("index"))

@@ -185,7 +185,7 @@ async def test_a_mistake_of_ours_is_a_500_without_its_reason(
     def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("haze_proxy.gate.rate_limit.estimate.input_tokens", broken)
+    monkeypatch.setattr("haze_proxy.gate.body.estimate.input_tokens", broken)
     answer = await haze.ask("messages")
     assert "secret" not in refused(answer, "messages", 500)
     assert answer.headers["request-id"] in caplog.text

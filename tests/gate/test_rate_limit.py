@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[int, dict[str, Any] | bytes, dict[str, str]]] = {
     "no messages": (400, {"model": "hekiu"}, {}),
     "stateful": (400, {"model": "hekiu", "messages": HELLO, "container": "c"}, {}),
     "price-changing": (400, {"model": "hekiu", "messages": HELLO, "models": ["hekiu"]}, {}),
-    "cannot pay": (402, {"model": "hekiu", "messages": HELLO, "max_tokens": 10**9}, {}),
+    "cannot pay": (402, {"model": "hekiu", "messages": HELLO, "max_tokens": 10**7}, {}),
     "not allowed": (404, {"model": "other", "messages": HELLO}, {}),
     "unknown coding": (415, {"model": "hekiu", "messages": HELLO}, {"Content-Encoding": "lzma"}),
     "no channel": (503, {"model": "unserved", "messages": HELLO}, {}),
