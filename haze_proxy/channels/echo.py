@@ -13,8 +13,6 @@ from haze_proxy.channels import echo_chat, echo_messages
 from haze_proxy.channels.echo_answer import EchoAnswer
 from haze_proxy.errors import HazeError, NotFound
 
-__all__ = ["EchoAnswer", "answer"]
-
 Answer = Callable[[bytes], EchoAnswer]
 Refusal = Callable[[HazeError, bytes], EchoAnswer]
 

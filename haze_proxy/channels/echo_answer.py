@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -15,8 +15,8 @@ CREATED_UNIX_S = 1_767_225_600
 class EchoAnswer:
     """An upstream's answer, of the same shape as the HTTP client's.
 
-    `status` and `headers` are there at once; the body is made while it is read. `chunks()` gives one server-sent event
-    per chunk, a plain body in one chunk; `read()` gives what is left of it. After `close()` nothing more comes.
+    `status` and `headers` are there at once; the body is made while it is read, one server-sent event a chunk, a plain
+    body in one chunk. After `close()` nothing more comes.
     """
 
     def __init__(self, status: int, headers: dict[str, str], body: Iterable[bytes]) -> None:
@@ -25,30 +25,17 @@ class EchoAnswer:
         self._body = iter(body)
         self._closed = False
 
-    async def read(self) -> bytes:
-        """The whole body."""
-        return b"".join([chunk async for chunk in self.chunks()])
-
     async def chunk(self) -> bytes:
         """The next piece of the body, b"" at its end; other tasks get their turn first."""
         await asyncio.sleep(0)
         return b"" if self._closed else next(self._body, b"")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes; other tasks get their turn between two chunks."""
-        for chunk in self._body:
-            if self._closed:
-                return
-            yield chunk
-            await asyncio.sleep(0)
-
-    def finish(self) -> None:
-        """The answer has said all."""
-        self._closed = True
-
     def close(self) -> None:
         """End the answer; a second call does nothing."""
         self._closed = True
+
+    # There is no connection to be used again.
+    finish = close
 
 
 def whole(status: int, document: Any, request_id: dict[str, str]) -> EchoAnswer:

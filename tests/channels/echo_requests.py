@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from haze_proxy.channels import client
 from haze_proxy.channels.echo import answer
 
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -41,9 +42,9 @@ def tool(name: str, schema: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 async def ask(path: str, body: Any) -> dict[str, Any]:
     reply = answer(path, json.dumps(body).encode())
-    assert reply.status == 200, await reply.read()
+    assert reply.status == 200, await client.read(reply)
     assert reply.headers["Content-Type"] == "application/json"
-    return json.loads(await reply.read())
+    return json.loads(await client.read(reply))
 
 
 async def ask_chat(**body: Any) -> dict[str, Any]:
@@ -54,7 +55,10 @@ async def ask_streamed(path: str, body: dict[str, Any]) -> list[Any]:
     """The events as clients see them, one from each chunk: (name, document) for messages, documents for chat."""
     reply = answer(path, json.dumps({**body, "stream": True}).encode())
     assert reply.headers["content-type"] == "text/event-stream"
-    return [parsed(chunk) async for chunk in reply.chunks()]
+    pieces = []
+    while piece := await reply.chunk():
+        pieces.append(parsed(piece))
+    return pieces
 
 
 def without_ids(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

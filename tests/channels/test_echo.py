@@ -19,6 +19,7 @@ from channels.echo_requests import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haze_proxy.channels import client
 from haze_proxy.channels.echo import answer
 from haze_proxy.channels.echo_reply import pieces
 
@@ -82,7 +83,7 @@ def test_pieces_lose_nothing(text: str) -> None:
 async def test_the_same_request_gives_the_same_bytes(path: str, make: Any, stream: bool) -> None:
     """Tests and caches built on the echo channel rely on it."""
     body = json.dumps(make(user("again"), stream=stream)).encode()
-    assert await answer(path, body).read() == await answer(path, body).read()
+    assert await client.read(answer(path, body)) == await client.read(answer(path, body))
 
 
 # ---- limits and stops ----
@@ -153,7 +154,7 @@ BAD_CHATS = {
 async def test_a_bad_chat_request_is_told_so_in_its_own_envelope(body: bytes, param: str | None) -> None:
     """What is wrong with a request must be seen offline, too."""
     reply = answer("/chat/completions", body)
-    error = json.loads(await reply.read())["error"]
+    error = json.loads(await client.read(reply))["error"]
     assert (reply.status, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert error.keys() == {"message", "type", "param", "code"}
 
@@ -169,7 +170,7 @@ BAD_MESSAGES = {
 async def test_a_bad_messages_request_is_told_so_in_its_own_envelope(body: bytes, text: str) -> None:
     """Claude Code repairs its request from the wording."""
     reply = answer("/messages", body)
-    document = json.loads(await reply.read())
+    document = json.loads(await client.read(reply))
     assert (reply.status, document["type"], document["error"]["type"]) == (400, "error", "invalid_request_error")
     assert document["error"]["message"].startswith(text)
     assert document["request_id"] == reply.headers["request-id"]
@@ -201,4 +202,4 @@ def test_no_content_however_odd_breaks_the_channel(path: str, odd: Any) -> None:
     for body in (odd, chat(user(odd), max_tokens=5, tools=odd, tool_choice=odd), message(user(odd), output_config=odd)):
         reply = answer(path, json.dumps(body).encode())
         assert reply.status in (200, 400)
-        assert json.loads(asyncio.run(reply.read()))
+        assert json.loads(asyncio.run(client.read(reply)))

@@ -22,6 +22,7 @@ from channels.echo_requests import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from haze_proxy.channels import client
 from haze_proxy.channels.echo import answer
 
 
@@ -79,7 +80,7 @@ def test_a_shell_is_only_made_to_print_the_words(name: str, schema: Any, field: 
     assume(not words.lstrip().startswith("<system-reminder>"))  # a client's, not typed by anybody
     offered = {"type": "bash_20250124", "name": name} if schema is None else tool(name, schema)
     reply = answer("/messages", json.dumps(message(user(words), tools=[offered])).encode())
-    (block,) = json.loads(asyncio.run(reply.read()))["content"]
+    (block,) = json.loads(asyncio.run(client.read(reply)))["content"]
     assert shlex.split(block["input"][field]) == ["echo", words]
 
 
