@@ -25,7 +25,7 @@ Figure = Callable[[str], None]
 @asynccontextmanager
 async def under_load(haze: House, chance: random.Random) -> AsyncIterator[Load]:
     """Another account's requests keep the writer busy all the while."""
-    busy = await haze.caller("busy@example.com", "10")
+    busy = await haze.caller("busy@example.com", "1000")
     await haze.knows(busy)
     load = Load(haze.port, busy, pause_ms=2)
     clients = asyncio.create_task(load.run(LOAD_CLIENTS, chance))
