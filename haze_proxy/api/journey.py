@@ -52,10 +52,8 @@ class Journey:
         self._hold = request[HOLD]
         self._directory = request.app[DIRECTORY].value
         self._started = time.monotonic()
-        connection = request.protocol
-        if not isinstance(connection, HttpConnection):
-            raise TypeError("Haze's own connections are needed to notice a caller who leaves.")
-        self._connection = connection
+        # Under another server than ours, a caller who left is noticed by the next write to him.
+        self._connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
         self._output_limit = limit_of(ask, candidate)
         self._status: int | None = None
         self._upstream_id: str | None = None
@@ -74,17 +72,21 @@ class Journey:
     @contextmanager
     def cancelled_when_left(self) -> Iterator[None]:
         """Inside, the task is cancelled when the caller goes away, and its upstream with it."""
-        self._connection.cancel_when_left(asyncio.current_task())
+        connection = self._connection
+        if connection is not None:
+            connection.cancel_when_left(asyncio.current_task())
         try:
             yield
         finally:
-            self._connection.cancel_when_left(None)
+            if connection is not None:
+                connection.cancel_when_left(None)
 
     @property
     def caller_is_gone(self) -> bool:
         """Whether the caller's connection is lost, or closed by him."""
         transport = self.request.transport
-        return self._connection.lost or transport is None or transport.is_closing()
+        lost = self._connection is not None and self._connection.lost
+        return lost or transport is None or transport.is_closing()
 
     @property
     def is_over(self) -> bool:
