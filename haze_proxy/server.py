@@ -138,7 +138,7 @@ def _command(config_path: Path) -> str:
 
 def say(text: str) -> None:
     """A line for the person at the terminal, at once even through a pipe."""
-    print(text, flush=True)  # noqa: T201
+    print(text, flush=True)  # noqa: T201 - what is said at the start is no log
 
 
 def _allow_open_files() -> None:

@@ -42,16 +42,25 @@ class BodyShare:
             try:
                 async with asyncio.timeout(SHARE_TIMEOUT_S):
                     await turn
-            except TimeoutError as error:
+            except BaseException as error:
+                self._forget(turn)
+                self._call_next()  # who stands behind may need less
+                if not isinstance(error, TimeoutError):
+                    raise
                 text = "Too many large requests are being read. Try again in a moment."
                 raise Unavailable(text, retry_after_s=SHARE_TIMEOUT_S) from error
-            finally:
-                self._waiting = deque(entry for entry in self._waiting if entry[1] is not turn)
+            self._forget(turn)
         self.free -= size
 
     def give(self, size: int) -> None:
         """Give bytes back; who waits longest is next."""
         self.free += size
+        self._call_next()
+
+    def _forget(self, turn: asyncio.Future[None]) -> None:
+        self._waiting = deque(entry for entry in self._waiting if entry[1] is not turn)
+
+    def _call_next(self) -> None:
         room = self.free
         for needed, turn in self._waiting:
             if needed > room:

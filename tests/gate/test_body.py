@@ -47,6 +47,19 @@ async def test_who_waits_too_long_for_a_share_is_told_to_come_again(monkeypatch:
     assert share.free == 0
 
 
+async def test_who_gives_up_waiting_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller behind one who wants too much must not wait for longer than he."""
+    monkeypatch.setattr(body_gate, "SHARE_TIMEOUT_S", 5)
+    share = BodyShare(10 * MIB)
+    await share.take(5 * MIB)
+    greedy, modest = asyncio.create_task(share.take(9 * MIB)), asyncio.create_task(share.take(4 * MIB))
+    await asyncio.sleep(0)
+    greedy.cancel()
+    async with asyncio.timeout(1):
+        await modest
+    assert share.free == MIB
+
+
 @BOTH
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 async def test_every_ending_gives_the_share_back(chained: Haze, protocol: str, packed: bool) -> None:
