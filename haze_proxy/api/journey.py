@@ -109,7 +109,9 @@ class Journey:
         self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
         slice_tokens = self._directory.config.billing.output_slice_tokens
         self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
-        self._let_go_of_the_body()
+        # A stream lasts for minutes, and nobody reads its request again.
+        let_go(self.request)
+        self.body = b""
 
     def delivered(self) -> None:
         """Keep the hold ahead of the answer. Every chunk asks, so first whether there is anything to do."""
@@ -198,13 +200,6 @@ class Journey:
         most_input = SLACK * self.ask.input_estimate + SLACK_TOKENS
         most_output = SLACK * self._output_limit + SLACK_TOKENS
         return used.total_input + used.output > 0 and used.total_input <= most_input and used.output <= most_output
-
-    def _let_go_of_the_body(self) -> None:
-        # A stream lasts for minutes; a coding agent's body is large, and parsed it is five times as large.
-        let_go(self.request)
-        self.body = self.ask.body = b""
-        self.ask.parsed = {}
-        self.request._read_bytes = None  # aiohttp keeps what was read for a second reading
 
     def _nothing(self, ended: str) -> None:
         self._hold.finish(Outcome(ended, self._attempt()))

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
-from haze_proxy.context import ENDPOINT, REQUEST_ID
+from haze_proxy.context import ASK, ENDPOINT, REQUEST_ID
 from haze_proxy.errors import BadEncoding, BadRequest, BodyTooLarge, Unavailable
 from haze_proxy.gate.errors import new_request_id, render
 from haze_proxy.money import estimate
@@ -32,6 +32,7 @@ class BodyShare:
 
     def __init__(self, total: int = SHARED_BYTES) -> None:
         self.free = total
+        self.understanding = asyncio.Lock()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, size: int) -> None:
@@ -91,18 +92,38 @@ async def read(request: web.Request) -> ask.Ask:
     plain = length is not None and coding in ("", "identity")
     await _take(request, length if plain and length is not None else most)
     body = await _bytes(request)
-    let_go(request, keep=len(body))
-    understood = ask.read(body, request[ENDPOINT].protocol)
-    understood.input_estimate = estimate.input_tokens(body, understood.parsed, understood.protocol)
-    understood.output_limit = estimate.output_limit(understood.parsed, understood.protocol)
-    return understood
+    _keep(request, len(body))
+    if len(body) <= SMALL_BYTES:
+        return _understood(body, request[ENDPOINT].protocol)
+    async with request.app[BODIES].understanding:
+        # One large body at a time, and everybody else's turn between two of them.
+        await asyncio.sleep(0)
+        return _understood(body, request[ENDPOINT].protocol)
 
 
-def let_go(request: web.Request, keep: int = 0) -> None:
-    """Give the share of a body back, all but `keep` bytes. A second call gives nothing."""
+def let_go(request: web.Request) -> None:
+    """Forget a body and give its share back; a second call does nothing.
+
+    aiohttp keeps a connection's last request until the next one comes, so what is not forgotten here stays for as long
+    as the client keeps the line open: the bytes, and what was parsed of them, which is several times as large.
+    """
+    request._read_bytes = None
+    if ASK in request:
+        request[ASK].body, request[ASK].parsed = b"", {}
+    _keep(request, 0)
+
+
+def _keep(request: web.Request, size: int) -> None:
     if taken := request.get(TAKEN, 0):
-        request[TAKEN] = min(taken, keep)
+        request[TAKEN] = min(taken, size)
         request.app[BODIES].give(taken - request[TAKEN])
+
+
+def _understood(body: bytes, protocol: str) -> ask.Ask:
+    understood = ask.read(body, protocol)
+    understood.input_estimate = estimate.input_tokens(body, understood.parsed, protocol)
+    understood.output_limit = estimate.output_limit(understood.parsed, protocol)
+    return understood
 
 
 async def expect(request: web.Request) -> web.StreamResponse | None:

@@ -9,12 +9,14 @@ import weakref
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from gateway import ECHO, HELLO, PAID, PATHS, Haze, channel, running
 from provider import HANG, Provider, Reply, events
 
 from haze_proxy.errors import Unavailable
 from haze_proxy.gate import body as body_gate
 from haze_proxy.gate.body import BODIES, MIB, BodyShare
+from haze_proxy.wire.ask import Ask
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
 
@@ -136,6 +138,25 @@ async def test_a_refused_request_is_forgotten_at_once(
         assert [ref() is None for ref in seen[:2]] == [True, True]
     finally:
         gc.enable()
+
+
+@BOTH
+@pytest.mark.parametrize("model", ["hekiu", "nobody"])
+async def test_an_open_line_does_not_keep_what_was_sent_over_it(
+    haze: Haze, monkeypatch: pytest.MonkeyPatch, protocol: str, model: str
+) -> None:
+    """Clients keep their connections open for a minute: 32 of them held 2 GB of bodies that nobody would read again."""
+    understood, read = [], body_gate.read
+
+    async def watched(request: web.Request) -> Ask:
+        understood.append(await read(request))
+        assert understood[-1].body
+        return understood[-1]
+
+    monkeypatch.setattr(body_gate, "read", watched)
+    await haze.ask(protocol, model)
+    (ask,) = understood
+    assert (ask.body, ask.parsed) == (b"", {})
 
 
 @BOTH
