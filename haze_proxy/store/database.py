@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BUSY_TIMEOUT_MS = 5000
+WAL_RETRY_S = 0.01
 SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -40,13 +42,27 @@ def connect(path: str, durability: str = "full") -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     # busy_timeout comes first: switching to WAL can itself meet a lock.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     connection.execute("PRAGMA foreign_keys = ON")
     # Else INSERT OR REPLACE would delete a transfer without asking the trigger that keeps it.
     connection.execute("PRAGMA recursive_triggers = ON")
     connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # Two programs that make a new file at once: SQLite refuses one of them at once, whatever busy_timeout says.
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(WAL_RETRY_S)
+        else:
+            return
 
 
 def open_async(path: str, durability: str) -> Connection:
