@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -111,3 +112,20 @@ def test_a_killed_server_leaves_no_lock_behind(tmp_path: Path) -> None:
         server.wait()
     with database.only_server(tmp_path):
         pass
+
+
+OPEN = """
+import sys, time
+from haze_proxy.store.database import connect
+while time.time() < float(sys.argv[2]):
+    pass
+connect(sys.argv[1]).execute("SELECT 1")
+"""
+
+
+def test_programs_that_make_a_new_store_at_once_all_succeed(tmp_path: Path) -> None:
+    """SQLite refuses the switch to WAL at once when another program makes it: every fifth one failed."""
+    for number in range(8):
+        path, start = str(tmp_path / f"{number}.db"), str(time.time() + 0.4)
+        programs = [subprocess.Popen([sys.executable, "-c", OPEN, path, start]) for _ in range(3)]
+        assert [program.wait(20) for program in programs] == [0, 0, 0]
