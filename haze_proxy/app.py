@@ -16,8 +16,9 @@ from aiohttp import web
 from haze_proxy.api import routes
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
+from haze_proxy.channels.health import Change, Health
 from haze_proxy.config import Config
-from haze_proxy.context import CLIENT, DIRECTORY, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
+from haze_proxy.context import CLIENT, DIRECTORY, HEALTH, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
@@ -27,7 +28,7 @@ from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
 from haze_proxy.money.wallet import Wallet
-from haze_proxy.store import refusals, requests
+from haze_proxy.store import channel_health, refusals, requests
 from haze_proxy.store.changes import Changes, Watch
 from haze_proxy.store.database import Connection, StoreError, only_server, open_async, transaction
 from haze_proxy.store.keyring import Keyring
@@ -60,6 +61,7 @@ def create_app(
     shared: dict[web.AppKey[Any], object] = {
         DIRECTORY: Live(Directory(settings, environ)),
         CLIENT: Client(),
+        HEALTH: Health(clock),
         KEYRING: keyring,
         WALLET: wallet,
         PACES: paces,
@@ -136,6 +138,7 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
             writer = Writer(connection, look, fatal)
             running = asyncio.create_task(writer.run())
             app[BOOKS].begin(writer, epoch)
+            app[HEALTH].changed = partial(_write_health, writer)
             yield
             # What has ended must be written before the store closes.
             writer.close()
@@ -187,8 +190,19 @@ def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
         wallet.set_balance(account_id, amount)
 
 
+def _write_health(writer: Writer, change: Change) -> None:
+    channel, model = change.place
+    if change.cooling is None:
+        writer.submit(partial(channel_health.remove, channel=channel, model=model), urgent=False)
+        return
+    cooling, until = change.cooling, _now_ms() + int(change.wait_s * 1000)
+    row = channel_health.Resting(channel, model, cooling.failures, cooling.owners, cooling.reason, until)
+    writer.submit(partial(channel_health.put, resting=row), urgent=False)
+
+
 def _begin_epoch(connection: sqlite3.Connection) -> tuple[int, int]:
     with transaction(connection):
+        channel_health.clear(connection)
         return requests.begin_epoch(connection, os.getpid(), _now_ms())
 
 

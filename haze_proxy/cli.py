@@ -19,10 +19,20 @@ import click
 
 from haze_proxy import config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, model_ids, password_hash
-from haze_proxy.cli_output import account_row, channel_row, key_row, print_row, print_rows, time_text, verdict_row
+from haze_proxy.cli_output import (
+    account_row,
+    channel_row,
+    key_row,
+    print_row,
+    print_rows,
+    rest_text,
+    time_text,
+    verdict_row,
+)
 from haze_proxy.config import Config
 from haze_proxy.money import receipt
-from haze_proxy.store import accounts, database, keys, requests, transfers
+from haze_proxy.store import accounts, channel_health, database, keys, requests, transfers
+from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
@@ -234,9 +244,10 @@ def channels(path: Path, test: bool, as_json: bool) -> int:
     from haze_proxy.channels.directory import Directory
     from haze_proxy.channels.probe import probe
 
-    found = Directory(config.load(path), os.environ).channels
+    settings = config.load(path)
+    found, resting = Directory(settings, os.environ).channels, _resting(settings)
     healths = asyncio.run(probe(each for each in found if not each.inactive)) if test else {}
-    print_rows([channel_row(each, healths.get(each.name)) for each in found], as_json)
+    print_rows([channel_row(each, rest_text(resting, each.name), healths.get(each.name)) for each in found], as_json)
     if failed := [name for name, health in healths.items() if not health.ok]:
         click.echo(f"No good answer from: {', '.join(failed)}.", err=True)
         return 1
@@ -253,11 +264,22 @@ def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
     from haze_proxy.channels.directory import Directory
 
     settings = config.load(path)
-    refusal = None
+    refusal, session, resting = None, "", _resting(settings)
     if named is not None:
         with _store(settings) as connection, database.snapshot(connection):
-            refusal = keys.refusal(connection, keys.find(connection, named), model, _now_ms())
-    print_rows([verdict_row(each, refusal) for each in Directory(settings, os.environ).explain(model)], as_json)
+            found = keys.find(connection, named)
+            refusal, session = keys.refusal(connection, found, model, _now_ms()), found.prefix
+    verdicts = Directory(settings, os.environ).explain(
+        model, session=session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
+    )
+    print_rows([verdict_row(each, refusal) for each in verdicts], as_json)
+
+
+def _resting(settings: Config) -> list[Resting]:
+    """The channels that a running server leaves alone now; none where none runs."""
+    with _store(settings) as connection, database.snapshot(connection):
+        known = channel_health.every(connection) if requests.is_served(connection) else []
+    return [each for each in known if each.until > _now_ms()]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import orjson
 from haze_proxy.money import receipt
 from haze_proxy.store import accounts
 from haze_proxy.store.accounts import Account
+from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.keys import Key
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
@@ -50,8 +51,11 @@ def key_row(each: Key) -> dict[str, Any]:
     }
 
 
-def channel_row(each: "Channel", health: "Health | None") -> dict[str, Any]:
-    """A channel as it is shown, without its credential; `health` is None where it was not tested."""
+def channel_row(each: "Channel", resting: str, health: "Health | None") -> dict[str, Any]:
+    """A channel as it is shown, without its credential; `health` is None where it was not tested.
+
+    `resting` says why the running server leaves it alone for the moment, or "".
+    """
     return {
         "name": each.name,
         "kind": each.kind.name,
@@ -59,8 +63,20 @@ def channel_row(each: "Channel", health: "Health | None") -> dict[str, Any]:
         "reason": each.inactive or None,
         "models": each.models,
         "aliases": dict(each.aliases),
+        "priority": each.priority,
+        "weight": each.weight,
+        "resting": resting or None,
         "health": None if health is None else health.text,
     }
+
+
+def rest_text(known: Iterable[Resting], channel: str, model: str | None = None) -> str:
+    """Why a channel is left alone for the moment: as a whole, or for `model` (None: for any of its models)."""
+    return "; ".join(
+        f"{each.model or 'all models'} until {time_text(each.until)} after {each.failures} failures: {each.reason}"
+        for each in known
+        if each.channel == channel and (model is None or each.model in ("", model))
+    )
 
 
 def verdict_row(each: "Verdict", refusal: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Candidate, Directory
+from haze_proxy.channels.health import Health
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.keys import Key
@@ -39,6 +40,7 @@ class Endpoint:
 
 DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
 CLIENT = web.AppKey("client", Client)
+HEALTH = web.AppKey("health", Health)
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
 # The tasks that relay an answer now.

@@ -411,6 +411,9 @@ def test_each_channel_is_shown_with_why_it_is_not_active(haze_cli: Desk) -> None
         "reason": None,
         "models": ["hekiu"],
         "aliases": {"claude-*": "hekiu"},
+        "priority": 0,
+        "weight": 1.0,
+        "resting": None,
         "health": None,
     }
     assert (router["active"], router["reason"]) == (False, "the variable HAZE_TEST_UNSET is not set")

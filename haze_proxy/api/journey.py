@@ -1,4 +1,4 @@
-"""One request on its way: what the gate admitted, what is known of the attempt so far, and each way it can end.
+"""One request on its way: what the gate admitted, what is known of its attempts so far, and each way it can end.
 
 Every ending is one synchronous `hold.finish`; whoever must not go on before the charge is committed awaits its result.
 """
@@ -11,14 +11,13 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from haze_proxy.api.fit import fitted, lacks_usage
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
-from haze_proxy.channels.directory import Candidate, Channel
-from haze_proxy.context import DIRECTORY, REQUEST_ID
+from haze_proxy.channels.directory import Candidate
+from haze_proxy.context import CANDIDATES, DIRECTORY, HEALTH, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
@@ -40,27 +39,27 @@ SLACK_TOKENS: Final = 1_000_000
 
 
 class Journey:
-    """An admitted request and its one attempt. Money: nano-dollars; times: ms since 1970, or monotonic seconds."""
+    """An admitted request and its attempts. Money: nano-dollars; times: ms since 1970, or monotonic seconds."""
 
-    def __init__(self, request: web.Request, ask: Ask, candidate: Candidate) -> None:
+    # Set by turn_to, for the attempt that is under way.
+    candidate: Candidate
+    meter: Meter
+    body: bytes
+
+    def __init__(self, request: web.Request, ask: Ask) -> None:
         self.request = request
         self.ask = ask
-        self.candidate = candidate
-        self.hides_usage = lacks_usage(ask)
-        self.body = fitted(ask, candidate)
-        self.answer_headers: Mapping[str, str] = {}
+        self.candidates = request[CANDIDATES]
+        self.attempts: list[Attempt] = []
+        self._answer_headers: Mapping[str, str] = {}
         self._hold = request[HOLD]
+        self._health = request.app[HEALTH]
         self._directory = request.app[DIRECTORY].value
         self._started = time.monotonic()
         # Under another server than ours, a caller who left is noticed by the next write to him.
         self._connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
-        self._output_limit = limit_of(ask, candidate)
-        self._status: int | None = None
-        self._upstream_id: str | None = None
-        self._first_byte_at: int | None = None
-        self.meter = Meter(
-            ask.protocol, hide_usage=self.hides_usage, answers=estimate.answers(ask.parsed, ask.protocol)
-        )
+        self._began = 0.0
+        self._output_limit = 0
         self._slices: Slices | None = None
         self._enough_bytes, self._enough_s = 0, 0.0
 
@@ -93,25 +92,49 @@ class Journey:
         """Whether one of the endings has been written."""
         return self._hold.result is not None
 
+    # ---- attempts ----
+
+    def turn_to(self, candidate: Candidate) -> None:
+        """The next attempt goes to this candidate."""
+        self.candidate = candidate
+        self.body = fitted(self.ask, candidate)
+        self.meter = Meter(
+            self.ask.protocol,
+            hide_usage=lacks_usage(self.ask),
+            answers=estimate.answers(self.ask.parsed, self.ask.protocol),
+        )
+        self._answer_headers = {}
+        self._began = self._health.clock()
+        self._output_limit = limit_of(self.ask, candidate)
+        self.attempts.append(Attempt(candidate, _now_ms()))
+
+    def is_worth_asking(self, candidate: Candidate) -> bool:
+        """Whether a candidate may still be asked: others may have found out meanwhile that it must not."""
+        return not self.attempts or not self._health.is_barred(candidate)
+
     def seen(self, answer: Answer) -> None:
         """The upstream's headers are here."""
-        self._status = answer.status
-        self._upstream_id = headers.request_id(answer.headers)
-        self.answer_headers = answer.headers
+        self._attempt.status = answer.status
+        self._attempt.upstream_id = headers.request_id(answer.headers)
+        self._answer_headers = answer.headers
+
+    def attempt_failed(self, error: HazeError) -> None:
+        """The attempt came to nothing before anything was told to the caller."""
+        self._blame(error)
 
     def failed(self, error: HazeError) -> None:
-        """The attempt ended before its first event: nothing is charged."""
-        ended = "refused upstream" if isinstance(error, faults.PassedOn) else "failed upstream"
-        self._nothing(ended)
+        """No attempt succeeded: nothing is charged."""
+        self._nothing("refused upstream" if isinstance(error, faults.PassedOn) else "failed upstream")
 
     def answering(self) -> None:
-        """The first event is here: from now on the hold grows with the answer."""
-        self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
-        slice_tokens = self._directory.config.billing.output_slice_tokens
-        self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
-        # A stream lasts for minutes, and nobody reads its request again.
+        """Something can be told to the caller. A stream's hold grows with the answer from now on."""
+        self._attempt.first_byte_at = _now_ms()
+        # Nobody is asked again, so nobody reads the request again.
         let_go(self.request)
         self.body = b""
+        if self.ask.stream:
+            slice_tokens = self._directory.config.billing.output_slice_tokens
+            self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
 
     def delivered(self) -> None:
         """Keep the hold ahead of the answer. Every chunk asks, so first whether there is anything to do."""
@@ -124,24 +147,20 @@ class Journey:
         tokens, self._enough_s = self._slices.enough()
         self._enough_bytes = tokens * BYTES_PER_TOKEN
 
-    async def settle_whole(self, body: bytes) -> None:
+    # ---- endings ----
+
+    async def settle_whole(self, body: bytes, parsed: dict[str, Any]) -> None:
         """Charge an answer that was not streamed, and wait until it is committed.
 
-        Raises UpstreamFailed when it is not an answer at all (nothing is charged), Unavailable when nothing could be
-        written.
+        Raises Unavailable when nothing could be written.
         """
-        try:
-            parsed = _answer(self.candidate.channel, self.ask.protocol, body)
-        except HazeError as error:
-            self.failed(error)
-            raise
-        self._upstream_id = self._upstream_id or _text(parsed.get("id"))
-        self._first_byte_at = time.time_ns() // NANOSECONDS_PER_MS
+        self._attempt.upstream_id = self._attempt.upstream_id or _text(parsed.get("id"))
         reported = parsed.get("usage")
         used = usage.read(self.ask.protocol, reported)
         estimated = not self._credible(used)
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body))
+        self._health.worked(self.candidate)
         await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
 
     async def settle_stream(self) -> None:
@@ -149,13 +168,22 @@ class Journey:
         meter = self.meter
         used = usage.read(self.ask.protocol, meter.usage)
         if meter.state == "error":
+            self._blame(faults.judge_event(self.candidate.channel, meter.error or {}))
             await self.break_off("upstream error")
-        elif meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
+            return
+        self._health.worked(self.candidate)
+        if meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
             self._nothing("empty answer")
         elif meter.reported_final and self._credible(used):
             await self._settle("completed", used, meter.model)
         else:
             await self._settle("completed", self._counted(), meter.model, estimated=True)
+
+    async def broken(self, error: HazeError) -> None:
+        """The stream cannot go on: charged is what was reported as final. The channel is blamed for its own fault."""
+        if isinstance(error, UpstreamFailed):
+            self._blame(error)
+        await self.break_off()
 
     async def break_off(self, ended: str = "upstream broke off") -> None:
         """The upstream failed in mid-stream: charged only what it had reported as final."""
@@ -168,9 +196,9 @@ class Journey:
         """The server stops before the end: charged only what the upstream had reported as final. Synchronous."""
         if self.is_over:
             return
-        if self.meter.reported_final:
+        if self.attempts and self.meter.reported_final:
             used = usage.read(self.ask.protocol, self.meter.usage)
-            self._finish(Outcome("server stopped", self._attempt(), used, self._price(self.meter.model)))
+            self._finish(Outcome("server stopped", self.attempts, used, self._price(self.meter.model)))
         else:
             self._nothing("server stopped")
 
@@ -178,10 +206,11 @@ class Journey:
         """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
         if self.is_over:
             return
-        if self._status is None or self._status >= HTTPStatus.BAD_REQUEST:
+        status = self._attempt.status if self.attempts else None
+        if status is None or status >= HTTPStatus.BAD_REQUEST:
             self._nothing("client left before the answer")
             return
-        self._finish(Outcome("client left", self._attempt(), self._counted(), self._price(self.meter.model), True))
+        self._finish(Outcome("client left", self.attempts, self._counted(), self._price(self.meter.model), True))
 
     def _counted(self) -> Usage:
         """What was reported of the input (else the estimate), and the larger of delivered and reported output."""
@@ -201,14 +230,21 @@ class Journey:
         most_output = SLACK * self._output_limit + SLACK_TOKENS
         return used.total_input + used.output > 0 and used.total_input <= most_input and used.output <= most_output
 
+    def _blame(self, error: HazeError) -> None:
+        """Write the attempt's failure down, and remember it of the channel if it is its fault."""
+        self._attempt.error = f"{error.status} {error.anthropic_type}"
+        own_wait_s = headers.retry_after_s(self._answer_headers)
+        self._health.failed(self.candidate, error, began=self._began, own_wait_s=own_wait_s)
+
     def _nothing(self, ended: str) -> None:
-        self._hold.finish(Outcome(ended, self._attempt()))
+        self._hold.finish(Outcome(ended, self.attempts))
         rate_limit.correct(self.request, 0)
 
     async def _settle(self, ended: str, used: Usage, model: str | None, *, estimated: bool = False) -> None:
-        await self._finish(Outcome(ended, self._attempt(), used, self._price(model), estimated))
+        await self._finish(Outcome(ended, self.attempts, used, self._price(model), estimated))
 
     def _finish(self, outcome: Outcome) -> asyncio.Future[Standing]:
+        self._attempt.upstream_id = self._attempt.upstream_id or self.meter.upstream_id
         if outcome.usage is not None:
             rate_limit.correct(self.request, outcome.usage.total_input + outcome.usage.output)
         return self._hold.finish(outcome)
@@ -221,31 +257,13 @@ class Journey:
             return price
         return self._directory.price_of_answer(self.candidate, named) or price
 
+    @property
     def _attempt(self) -> Attempt:
-        upstream_id = self._upstream_id or self.meter.upstream_id
-        return Attempt(self.candidate, self._status, upstream_id, self._first_byte_at)
+        return self.attempts[-1]
 
 
-# Where a protocol's answers have what was asked for.
-CONTENT: Final = {"chat": "choices", "messages": "content"}
-
-
-def _answer(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
-    """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamFailed(
-            f"The provider behind channel {channel.name} sent an answer that cannot be read."
-        ) from error
-    if not isinstance(parsed, dict):
-        raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
-    if not parsed.get(CONTENT[protocol]):
-        if parsed.get("error"):
-            raise faults.judge_event(channel, faults.error_object(body) or {})
-        if not parsed.get("usage"):
-            raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that answers nothing.")
-    return parsed
+def _now_ms() -> int:
+    return time.time_ns() // NANOSECONDS_PER_MS
 
 
 def _text(value: object) -> str | None:

@@ -16,6 +16,7 @@ from yarl import URL
 
 from haze_proxy.channels import echo, headers
 from haze_proxy.channels.directory import Channel
+from haze_proxy.channels.faults import Unreachable
 from haze_proxy.errors import UpstreamFailed, UpstreamSilent
 
 CONNECT_TIMEOUT_S: Final = 10
@@ -223,6 +224,8 @@ class Client:
                 timeout=self._timeout(channel),
                 allow_redirects=False,
             )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Unreachable(f"The provider behind channel {channel.name} could not be reached.") from error
         except TimeoutError as error:
             raise silent(channel) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -241,7 +244,10 @@ class Client:
         longest = channel.first_byte_timeout_s
         if longest not in self._timeouts:
             self._timeouts[longest] = aiohttp.ClientTimeout(
-                total=None, sock_connect=min(CONNECT_TIMEOUT_S, longest), sock_read=longest
+                # `connect` and not `sock_connect`: the name has to be found within the time, too.
+                total=None,
+                connect=min(CONNECT_TIMEOUT_S, longest),
+                sock_read=longest,
             )
         return self._timeouts[longest]
 

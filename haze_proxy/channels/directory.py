@@ -85,6 +85,10 @@ class Listed:
     candidate: Candidate
 
 
+def _nothing(_candidate: Candidate) -> str:
+    return ""
+
+
 class Directory:
     """Everything that follows from one configuration; a request keeps the directory it was admitted with."""
 
@@ -144,15 +148,21 @@ class Directory:
         """The catalogue's row for a candidate: that of the public id, else of the upstream's."""
         return self._rows.get(candidate.model) or self._rows.get(candidate.upstream_model)
 
-    def explain(self, model: str, protocol: str | None = None, session: str = "") -> list[Verdict]:
-        """What each configured channel would do for a model, in the order they would be asked."""
-        chosen = self._of(model)
-        served = [c for c in _in_order(chosen, session) if not self._left_out(c, protocol)]
+    def explain(
+        self, model: str, protocol: str | None = None, session: str = "", resting: Callable[[Candidate], str] = _nothing
+    ) -> list[Verdict]:
+        """What each configured channel would do for a model, in the order they would be asked.
+
+        `resting` says why a candidate is not asked for the moment, or "".
+        """
+        chosen = _in_order(self._of(model), session)
+        reasons = [self._left_out(each, protocol) or resting(each) for each in chosen]
+        served = [each for each, reason in zip(chosen, reasons, strict=True) if not reason]
         verdicts = [Verdict(c.channel.name, c.upstream_model, c.how, n, "") for n, c in enumerate(served, 1)]
         verdicts += [
-            Verdict(c.channel.name, c.upstream_model, c.how, None, self._left_out(c, protocol))
-            for c in chosen
-            if self._left_out(c, protocol)
+            Verdict(each.channel.name, each.upstream_model, each.how, None, reason)
+            for each, reason in zip(chosen, reasons, strict=True)
+            if reason
         ]
         named = {verdict.channel for verdict in verdicts}
         for channel in self.channels:

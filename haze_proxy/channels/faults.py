@@ -5,13 +5,22 @@ top up somebody else's account. They are looked for in the error object only, an
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
 from haze_proxy.channels.directory import Channel
-from haze_proxy.errors import BadRequest, HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed
+from haze_proxy.errors import (
+    BadRequest,
+    HazeError,
+    NoChannel,
+    Overloaded,
+    RateLimited,
+    UpstreamFailed,
+    UpstreamSilent,
+)
 
 OWNERS_STATUS: Final = frozenset({401, 402, 403})
 WALLET_STATUS: Final = frozenset({400, 422, 429})
@@ -28,11 +37,23 @@ ADDRESSES: Final = re.compile(rb"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 MASK: Final = b"***"
 RETRY_AFTER_S: Final = (1, 60)
 MESSAGE_CHARACTERS_MAX: Final = 500
-TOO_MANY, OVERLOADED, UNAVAILABLE = 429, 529, 503
+TOO_MANY, OVERLOADED, UNAVAILABLE, REQUEST_TIMEOUT = 429, 529, 503, 408
 
 
 class OwnersTrouble(NoChannel):
-    """The upstream refused the owner's own credential or wallet: told to the caller as "no available channel"."""
+    """The upstream refused the owner's own credential or wallet: told to the caller as "no available channel".
+
+    `owners_text` is for the owner alone; `every_model`: it is not about one model of the channel.
+    """
+
+    def __init__(self, owners_text: str, *, every_model: bool = True) -> None:
+        super().__init__("No available upstream channel for the requested model: the provider refused Haze.")
+        self.owners_text = owners_text
+        self.every_model = every_model
+
+
+class Unreachable(UpstreamFailed):
+    """There was no line to the upstream at all, whatever the model."""
 
 
 class PassedOn(HazeError):
@@ -45,15 +66,40 @@ class PassedOn(HazeError):
         super().__init__(f"The provider refused the request with status {status}.")
         self.upstream_status = status
         self.body = OWNERS_NAMES.sub(MASK, body)
+        self.headers: Mapping[str, str] = {}
+
+
+# Worst news last: of several failures the caller is told the one that most invites another try.
+TELLING: Final = (RateLimited, Overloaded, UpstreamSilent, UpstreamFailed, PassedOn, OwnersTrouble)
+
+
+def blames_the_channel(error: HazeError) -> bool:
+    """Whether a failed attempt speaks against its channel: everything but the caller's own fault."""
+    return isinstance(error, OwnersTrouble | UpstreamFailed | RateLimited | Overloaded)
+
+
+def worth_another(error: HazeError) -> bool:
+    """Whether another channel may do better: it may also know a model that this one does not."""
+    unknown_there = isinstance(error, PassedOn) and error.upstream_status == HTTPStatus.NOT_FOUND
+    return blames_the_channel(error) or unknown_there
+
+
+def most_telling(failures: Sequence[HazeError]) -> HazeError:
+    """What the caller hears when every channel failed."""
+    return min(failures, key=lambda error: next(n for n, kind in enumerate(TELLING) if isinstance(error, kind)))
 
 
 def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry_after: str | None) -> HazeError:
     """What a refusal (status 400 and up) of a channel means for the caller."""
     error = error_object(body)
-    refused = status in OWNERS_STATUS or (status in WALLET_STATUS and _wallet_is_empty(error, request_body))
-    if refused or (status < HTTPStatus.INTERNAL_SERVER_ERROR and ACCESS.search(_message(error))):
-        return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
-    if status >= 500 or status == TOO_MANY:
+    if status == HTTPStatus.FORBIDDEN and _is_moderated(error):
+        return BadRequest(_told(channel, error) or "The provider's moderation refused the request.")
+    empty = status in WALLET_STATUS and _wallet_is_empty(error, request_body)
+    closed = status < HTTPStatus.INTERNAL_SERVER_ERROR and ACCESS.search(_message(error)) is not None
+    if status in OWNERS_STATUS or empty or closed:
+        told = _told(channel, error) or "no reason given"
+        return OwnersTrouble(f"the provider refused Haze with status {status}: {told}", every_model=not closed)
+    if status >= 500 or status in (TOO_MANY, REQUEST_TIMEOUT):
         return _trouble(channel, status, error, retry_after)
     if error is None:
         return BadRequest(f"The provider behind channel {channel.name} refused the request with status {status}.")
@@ -65,7 +111,8 @@ def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
     code = error.get("code")
     status = code if isinstance(code, int) else EVENT_STATUS.get(str(error.get("type")), 502)
     if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
-        return OwnersTrouble("No available upstream channel for the requested model: the provider refused Haze.")
+        told = _told(channel, error) or "no reason given"
+        return OwnersTrouble(f"the provider refused Haze inside its answer ({status}): {told}")
     if 400 <= status < 500 and status != TOO_MANY:
         return BadRequest(_told(channel, error) or f"The provider behind channel {channel.name} refused the request.")
     return _trouble(channel, status, error, None)
@@ -99,6 +146,12 @@ def error_object(body: bytes) -> dict[str, Any] | None:
     return error if isinstance(error, dict) else {"message": str(error)}
 
 
+def _is_moderated(error: dict[str, Any] | None) -> bool:
+    """OpenRouter's 403 for what a caller wrote: it names the reasons, and has nothing to do with the owner."""
+    metadata = error.get("metadata") if error else None
+    return isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)
+
+
 def _wallet_is_empty(error: dict[str, Any] | None, request_body: bytes) -> bool:
     if error is None:
         return False
@@ -112,6 +165,8 @@ def _trouble(channel: Channel, status: int, error: dict[str, Any] | None, retry_
         # In our own words: the provider's speak of limits that are the owner's, and would be taken for the key's.
         return RateLimited("The provider's own rate limit is reached.", retry_after_s=_seconds(retry_after))
     text = _told(channel, error)
+    if status == REQUEST_TIMEOUT:
+        return UpstreamSilent(text or f"The provider behind channel {channel.name} did not answer in time.")
     if status in (OVERLOADED, UNAVAILABLE):
         return Overloaded(text or "The provider is overloaded.", retry_after_s=_seconds(retry_after))
     return UpstreamFailed(text or f"The provider behind channel {channel.name} failed with status {status}.")

@@ -4,7 +4,10 @@ Sources: RFC 9110 §7.6.1 for the hop-by-hop ones; Anthropic refuses a key that 
 attribution headers name the caller's application and are nobody else's business.
 """
 
+import re
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -84,6 +87,7 @@ UPSTREAMS_OWN_PREFIXES: Final = (
     "x-amz",
     "x-goog-",
 )
+DECIMAL: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 NOT_UPSTREAM: Final = HOP_BY_HOP | BODY | CLIENTS_OWN
 NOT_DOWNSTREAM: Final = HOP_BY_HOP | BODY | UPSTREAMS_OWN
 
@@ -120,6 +124,30 @@ def downstream(headers: Mapping[str, str]) -> CIMultiDict[str]:
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The upstream's own id of a request, by any of its usual names."""
     return headers.get("x-request-id") or headers.get("request-id") or headers.get("x-generation-id")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long an upstream asks to be left alone, in seconds: `retry-after-ms`, or `Retry-After` as a number or a date
+    (RFC 9110 §10.2.3). None where it does not say, or not in a way that can be read.
+    """
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    told = headers.get("Retry-After", "")
+    seconds = _number(told)
+    return _until(told) if seconds is None else seconds
+
+
+def _number(text: str) -> float | None:
+    return float(text) if DECIMAL.fullmatch(text.strip()) else None
+
+
+def _until(date: str) -> float | None:
+    try:
+        at = parsedate_to_datetime(date)
+        return max(0.0, at.timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _listed(headers: Mapping[str, str]) -> Iterable[str]:

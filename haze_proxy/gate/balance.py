@@ -6,8 +6,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from haze_proxy.channels.directory import Candidate, Directory, session_of
-from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, KEYRING, REQUEST_ID
+from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
+from haze_proxy.gate import limiter
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
 from haze_proxy.money import estimate, receipt
 from haze_proxy.money.wallet import ShortError
@@ -46,7 +47,7 @@ def balance(books: Books) -> Middleware:
 
 
 def find(request: web.Request) -> tuple[Candidate, ...]:
-    """The candidates of a request, in order; never none."""
+    """The candidates of a request that are worth asking now, in order; never none."""
     ask, key = request[ASK], request[CALLER]
     directory = request.app[DIRECTORY].value
     if not key.may_use(ask.model):
@@ -55,6 +56,10 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
     candidates = directory.candidates(ask.model, ask.protocol, session)
     if not candidates:
         raise NoChannel(_nobody(directory, ask), param="model")
+    ready = request.app[HEALTH].ready(candidates)
+    if not ready and request[ENDPOINT].reads == "paid":
+        raise NoChannel(_all_out(ask), param="model", retry_after_s=_back_in(request, candidates))
+    candidates = ready or candidates
     stateful = all(candidate.channel.stateful for candidate in candidates)
     if not stateful and (field := stateful_field(ask.parsed)):
         raise BadRequest(f"{field}: What is kept on the provider's account cannot be used through Haze.", param=field)
@@ -103,6 +108,15 @@ def limit_of(ask: Ask, candidate: Candidate) -> int:
 def _not_allowed(key: Key, model: str) -> str:
     named = ", ".join((key.models or ())[:MODELS_NAMED_MAX]) or "no model"
     return f"This API key may not use `{model}`. It may use: {named}."
+
+
+def _back_in(request: web.Request, candidates: tuple[Candidate, ...]) -> int | None:
+    wait_s = request.app[HEALTH].returns_in(candidates)
+    return None if wait_s is None else limiter.retry_after(wait_s)
+
+
+def _all_out(ask: Ask) -> str:
+    return f"No available upstream channel for the requested model `{ask.model}`: all that serve it are failing."
 
 
 def _nobody(directory: Directory, ask: Ask) -> str:

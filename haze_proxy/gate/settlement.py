@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from haze_proxy.channels.directory import Candidate
@@ -25,20 +26,37 @@ from haze_proxy.wire.ask import Ask
 
 @dataclass(slots=True)
 class Attempt:
-    """One call to one channel: what came of it, and when its first byte did (ms since 1970; None: never)."""
+    """One call to one channel: what came of it. Times are ms since 1970; no `first_byte_at`: nothing came."""
 
     candidate: Candidate
+    began_at: int
     status: int | None = None
     upstream_id: str | None = None
     first_byte_at: int | None = None
+    error: str | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What a receipt says of it."""
+        return {
+            "channel": self.candidate.channel.name,
+            "model": self.candidate.upstream_model,
+            "began_at": self.began_at,
+            "first_byte_at": self.first_byte_at,
+            "status": self.status,
+            "upstream_id": self.upstream_id,
+            "error": self.error,
+        }
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged."""
+    """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged.
+
+    The last of its attempts is the one that answered, if one did.
+    """
 
     ended: str
-    attempt: Attempt | None = None
+    attempts: Sequence[Attempt] = ()
     usage: Usage | None = None
     price: Price | None = None
     estimated: bool = False
@@ -108,9 +126,10 @@ class Books:
         return self.writer.submit(work, then, urgent=ended.state == "settled").done
 
     def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
-        attempt = outcome.attempt
         ended = Ended(opened, "void", outcome.ended, int(self._clock() * 1000), hold.amount)
-        if attempt is not None:
+        if outcome.attempts:
+            attempt = outcome.attempts[-1]
+            ended.attempts = orjson.dumps([each.facts() for each in outcome.attempts]).decode()
             ended.channel, ended.upstream_model = attempt.candidate.channel.name, attempt.candidate.upstream_model
             ended.upstream_id, ended.status = attempt.upstream_id, attempt.status
             ended.first_byte_at = attempt.first_byte_at

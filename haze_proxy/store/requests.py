@@ -27,7 +27,7 @@ class Opened:
 class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
-    `state` is `settled` or `void`; `ended` says how in a word; the price is a JSON text.
+    `state` is `settled` or `void`; `ended` says how in a word; the price and the attempts are JSON texts.
     """
 
     opened: Opened
@@ -45,6 +45,7 @@ class Ended:
     tokens: tuple[int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0)
     estimated: bool = False
     price: str | None = None
+    attempts: str | None = None
 
 
 @dataclass(slots=True)
@@ -155,6 +156,7 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
             ended.cost,
             shortfall,
             ended.price,
+            ended.attempts,
         ),
     )
     if not cursor.rowcount:
@@ -163,13 +165,13 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
 
 LATE = (
     "state, ended, channel, upstream_model, upstream_id, status, first_byte_at, ended_at, input, cache_read,"
-    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price"
+    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts"
 )
 END = (
     "INSERT INTO requests (id, epoch, account_id, key_id, state, ended, protocol, stream, model, channel,"
     " upstream_model, upstream_id, status, opened_at, first_byte_at, ended_at, input, cache_read, cache_write_5m,"
-    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price)"
-    f" VALUES ({', '.join('?' * 27)})"
+    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts)"
+    f" VALUES ({', '.join('?' * 28)})"
     " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in LATE.split(", "))
     + " WHERE requests.state = 'open'"

@@ -35,7 +35,7 @@ def test_an_end_writes_all_that_is_known(books, open_request) -> None:
     opened = open_request(books, books.account(100))
     facts = {
         "channel": "c", "upstream_model": "um", "upstream_id": "ui", "status": 200, "first_byte_at": NOW + 1,
-        "ended_at": NOW + 2, "estimated": True, "price": "{}", "held": 25,
+        "ended_at": NOW + 2, "estimated": True, "price": "{}", "held": 25, "attempts": "[]",
     }  # fmt: skip
     books.end(opened, 30, **facts, tokens=(1, 2, 3, 4, 5, 6), payable=29)
     tokens = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")

@@ -1,0 +1,119 @@
+"""One call to one channel, until there is something to tell the caller: a stream's first event, or a whole answer.
+
+Whatever fails before that is raised as what it would mean for the caller; nothing has been sent to him yet, so another
+channel can be asked.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from haze_proxy.api.journey import Journey
+from haze_proxy.channels import client, faults, headers
+from haze_proxy.channels.client import Answer, Call
+from haze_proxy.channels.directory import Channel
+from haze_proxy.channels.faults import PassedOn
+from haze_proxy.channels.kinds import PATHS
+from haze_proxy.context import CLIENT
+from haze_proxy.errors import UpstreamFailed
+from haze_proxy.wire.sse import BOUNDARY
+
+# As much may arrive before the first event is complete; then the answer starts all the same.
+PEEK_BYTES_MAX: Final = 64 * 2**10
+# Where a protocol's answers have what was asked for.
+CONTENT: Final = {"chat": "choices", "messages": "content"}
+
+
+@dataclass(slots=True)
+class Begun:
+    """An answer that has begun: a stream with its first bytes, or a `whole` body and its JSON."""
+
+    answer: Answer
+    first: bytes = b""
+    body: bytes = b""
+    whole: dict[str, Any] | None = None
+
+
+async def attempt(journey: Journey) -> Begun:
+    """Call the journey's candidate. Raises a HazeError: what the caller is to be told if no other channel is asked."""
+    answer = await _call(journey)
+    begun = None
+    try:
+        if journey.ask.stream and _is_stream(answer):
+            begun = Begun(answer, first=await _first_event(journey, answer))
+        else:
+            body = await client.read(answer)
+            begun = Begun(answer, body=body, whole=_whole(journey.candidate.channel, journey.ask.protocol, body))
+        return begun
+    finally:
+        if begun is None or begun.whole is not None:
+            answer.close()
+
+
+async def _call(journey: Journey) -> Answer:
+    call = Call(
+        journey.candidate.channel,
+        journey.ask.protocol,
+        PATHS[journey.ask.protocol],
+        journey.request.rel_url.raw_query_string,
+        journey.body,
+        journey.request.headers,
+    )
+    answer = await journey.request.app[CLIENT].send(call)
+    journey.seen(answer)
+    if answer.status < 400:
+        return answer
+    try:
+        body = await client.read(answer)
+    finally:
+        answer.close()
+    told = answer.headers.get("Retry-After")
+    error = faults.judge(journey.candidate.channel, answer.status, body, journey.body, told)
+    if isinstance(error, PassedOn):
+        error.headers = headers.downstream(answer.headers)
+    raise error
+
+
+def _is_stream(answer: Answer) -> bool:
+    return answer.headers.get("Content-Type", "").lower().startswith("text/event-stream")
+
+
+async def _first_event(journey: Journey, answer: Answer) -> bytes:
+    """Wait for something that can be told to the caller. Raises if it is an error: there is still a status for it."""
+    meter, passing, ended = journey.meter, b"", False
+    while not (ended or _has_event(passing) or meter.state != "open" or len(passing) >= PEEK_BYTES_MAX):
+        chunk = await answer.chunk()
+        passing += meter.feed(chunk) if chunk else meter.close()
+        ended = not chunk
+    if not _has_event(passing) and (ended or meter.state != "open"):
+        if meter.error is not None:
+            raise faults.judge_event(journey.candidate.channel, meter.error)
+        if not meter.finished:
+            raise UpstreamFailed("The provider's answer was empty.")
+    return passing
+
+
+def _has_event(passing: bytes) -> bool:
+    # Comments are no answer yet: OpenRouter sends some while it looks for a provider. Nor is half an event: the other
+    # half may say that it is an error.
+    begin = passing.find(b"data:")
+    return begin >= 0 and BOUNDARY.search(passing, begin) is not None
+
+
+def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
+    """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UpstreamFailed(
+            f"The provider behind channel {channel.name} sent an answer that cannot be read."
+        ) from error
+    if not isinstance(parsed, dict):
+        raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
+    if not parsed.get(CONTENT[protocol]):
+        if parsed.get("error"):
+            raise faults.judge_event(channel, faults.error_object(body) or {})
+        if not parsed.get("usage"):
+            raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that answers nothing.")
+    return parsed

@@ -1,0 +1,81 @@
+"""What the owner's commands say of channels that a running server leaves alone."""
+
+import json
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from haze_proxy.cli import main
+from haze_proxy.store import channel_health, database, requests
+from haze_proxy.store.channel_health import Resting
+from haze_proxy.store.database import transaction
+from haze_proxy.store.migrations import migrate
+
+CONFIG = """
+[[channels]]
+name = "one"
+kind = "openai-compatible"
+base_url = "http://127.0.0.1:9/v1"
+models = ["m", "n"]
+priority = 2
+[[channels]]
+name = "two"
+kind = "openai-compatible"
+base_url = "http://127.0.0.1:9/v1"
+models = ["m", "n"]
+[[models]]
+id = "m"
+free = true
+[[models]]
+id = "n"
+free = true
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """A store on which a server runs (this process stands for it), whose channel `one` has failed for model `m`."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    (tmp_path / "data").mkdir()
+    until = time.time_ns() // 1_000_000 + 60_000
+    with closing(database.connect(str(tmp_path / "data" / "haze.db"))) as connection:
+        migrate(connection)
+        with transaction(connection):
+            requests.begin_epoch(connection, os.getpid(), 1)
+            channel_health.put(connection, Resting("one", "m", 3, False, "it broke", until))
+            channel_health.put(connection, Resting("two", "m", 1, False, "long ago", 5))
+    return path
+
+
+def ask(path: Path, *words: str) -> list[dict[str, object]]:
+    result = CliRunner().invoke(main, ["--config", str(path), *words, "--json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_explain_asks_a_resting_channel_last_and_says_until_when(served: Path) -> None:
+    """ "Why does it go to the expensive one?" is the first question after a failover."""
+    two, one = ask(served, "explain", "m")
+    assert (two["order"], two["channel"], two["reason"]) == (1, "two", None)
+    assert (one["order"], one["channel"]) == (None, "one")
+    assert "after 3 failures: it broke" in str(one["reason"])
+    assert [each["order"] for each in ask(served, "explain", "n")] == [1, 2]
+
+
+def test_channels_shows_what_rests(served: Path) -> None:
+    """The owner sees at a glance which channel needs him."""
+    one, two = ask(served, "channels")
+    assert str(one["resting"]).startswith("m until ")
+    assert (two["resting"], one["priority"]) == (None, 2)
+
+
+def test_what_a_server_knew_before_it_ended_is_not_told(served: Path) -> None:
+    """It starts with every channel as good as new."""
+    with closing(database.connect(str(served.parent / "data" / "haze.db"))) as connection, transaction(connection):
+        requests.end_epoch(connection, 1, 2)
+    assert [each["order"] for each in ask(served, "explain", "m")] == [1, 2]
