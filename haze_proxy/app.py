@@ -14,11 +14,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from haze_proxy.api import routes
+from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.health import Change, Health
 from haze_proxy.config import Config
-from haze_proxy.context import CLIENT, DIRECTORY, HEALTH, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
+from haze_proxy.context import CLIENT, CLOCK, DIRECTORY, HEALTH, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
@@ -61,7 +62,9 @@ def create_app(
     shared: dict[web.AppKey[Any], object] = {
         DIRECTORY: Live(Directory(settings, environ)),
         CLIENT: Client(),
+        CLOCK: clock,
         HEALTH: Health(clock),
+        KEEPALIVES: KeepAlives(clock),
         KEYRING: keyring,
         WALLET: wallet,
         PACES: paces,
@@ -82,7 +85,7 @@ def create_app(
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
-    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream])
+    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream, keepalives])
     return root
 
 
@@ -174,6 +177,15 @@ async def upstream(app: web.Application) -> AsyncIterator[None]:
     """The one session towards the providers."""
     async with app[CLIENT]:
         yield
+
+
+async def keepalives(app: web.Application) -> AsyncIterator[None]:
+    """The ticker that keeps silent streams alive."""
+    ticker = asyncio.create_task(app[KEEPALIVES].run())
+    yield
+    ticker.cancel()
+    with suppress(asyncio.CancelledError):
+        await ticker
 
 
 async def _look(connection: Connection, watch: Watch, app: web.Application) -> None:

@@ -1,6 +1,7 @@
 """Typed names of what the application and a request carry, and the one holder of what can be reloaded."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,6 +42,8 @@ class Endpoint:
 DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
 CLIENT = web.AppKey("client", Client)
 HEALTH = web.AppKey("health", Health)
+# Monotonic seconds.
+CLOCK = web.AppKey[Callable[[], float]]("clock")
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
 # The tasks that relay an answer now.

@@ -17,7 +17,7 @@ from haze_proxy.api.fit import fitted, lacks_usage
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.directory import Candidate
-from haze_proxy.context import CANDIDATES, DIRECTORY, HEALTH, REQUEST_ID
+from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, HEALTH, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
@@ -55,7 +55,10 @@ class Journey:
         self._hold = request[HOLD]
         self._health = request.app[HEALTH]
         self._directory = request.app[DIRECTORY].value
-        self._started = time.monotonic()
+        self._clock = request.app[CLOCK]
+        self._started = self._clock()
+        # When the stream was last written to.
+        self.wrote_at = self._started
         # Under another server than ours, a caller who left is noticed by the next write to him.
         self._connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
         self._began = 0.0
@@ -104,7 +107,7 @@ class Journey:
             answers=estimate.answers(self.ask.parsed, self.ask.protocol),
         )
         self._answer_headers = {}
-        self._began = self._health.clock()
+        self._began = self._clock()
         self._output_limit = limit_of(self.ask, candidate)
         self.attempts.append(Attempt(candidate, _now_ms()))
 
@@ -137,8 +140,9 @@ class Journey:
             self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
 
     def delivered(self) -> None:
-        """Keep the hold ahead of the answer. Every chunk asks, so first whether there is anything to do."""
-        seconds = time.monotonic() - self._started
+        """Something was written: keep the hold ahead. Every chunk asks, so first whether there is anything to do."""
+        self.wrote_at = now = self._clock()
+        seconds = now - self._started
         if self.meter.delivered_bytes <= self._enough_bytes and seconds <= self._enough_s:
             return
         assert self._slices is not None  # noqa: S101 - set by answering()

@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 
 from haze_proxy.api.attempt import Begun, attempt
 from haze_proxy.api.journey import Journey
+from haze_proxy.api.keepalive import KEEPALIVES
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.faults import PassedOn
@@ -115,16 +116,9 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
     """From the first byte to the last. The upstream's failures end here; the caller's go on up."""
     response = _response(answer)
     await response.prepare(journey.request)
-    meter, passing = journey.meter, first
     try:
-        while meter.state == "open":
-            if passing:
-                await response.write(passing)
-            journey.delivered()
-            chunk = await answer.chunk()
-            passing = meter.feed(chunk) if chunk else meter.close()
-            if not chunk:
-                break
+        with journey.request.app[KEEPALIVES].on(journey, response):
+            rest = await _copy(journey, answer, response, first)
     except UpstreamFailed as error:
         await _break_off(journey, response, error)
         return response
@@ -133,10 +127,24 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
             journey.stopped()
             await _break_off(journey, response, Unavailable(STOPPING))
         raise
-    if passing:
-        await response.write(passing)
+    if rest:
+        await response.write(rest)
     await _finish(journey, answer, response)
     return response
+
+
+async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, passing: bytes) -> bytes:
+    """Pass chunks on until the terminal event or the end of the body; returns what may still go out before it."""
+    meter = journey.meter
+    while meter.state == "open":
+        if passing:
+            await response.write(passing)
+        journey.delivered()
+        chunk = await answer.chunk()
+        passing = meter.feed(chunk) if chunk else meter.close()
+        if not chunk:
+            break
+    return passing
 
 
 async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse) -> None:
