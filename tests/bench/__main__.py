@@ -3,7 +3,8 @@
 Figures are not assertions: a missed limit prints MISS and the exit code stays 0. A wrong answer or a ledger that does
 not add up ends the run with exit code 1, because then the figures mean nothing.
 
-    python -m tests.bench [--only chat-8,memory] [--rounds 200] [--json FILE] [--control] [--profile chat-8]
+    python -m tests.bench [--only chat-8,memory] [--rounds 200] [--json FILE] [--control] [--before REVISION]
+    python -m tests.bench --profile chat-8
 """
 
 import argparse
@@ -19,7 +20,7 @@ from pathlib import Path
 from . import servers
 from .alone import ALONE
 from .driver import WrongAnswer
-from .haze import CommandFailed
+from .haze import CommandFailed, earlier
 from .lines import LINES, all_calls
 from .processes import LOAD_CORE, NeverReady, pinned, raise_file_limit
 from .profile import profile
@@ -51,7 +52,7 @@ def run(folder: Path, options: argparse.Namespace) -> list[Row]:
     """Measure the lines that were asked for, then check the ledgers."""
     wanted = options.only or [*LINES, *ALONE]
     with servers.upstream(folder) as upstream_port:
-        compared = compared_servers(folder, upstream_port, options.control)
+        compared = compared_servers(folder, upstream_port, options)
         if options.profile:
             profile(compared[-len(DURABILITIES)], options.profile)
             return []
@@ -65,11 +66,17 @@ def run(folder: Path, options: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def compared_servers(folder: Path, upstream_port: int, control: bool) -> list[Server]:
+def compared_servers(folder: Path, upstream_port: int, options: argparse.Namespace) -> list[Server]:
     """The relay, then those compared with it. The control is a second relay: how far it strays from 1 is the noise."""
-    relays = ["relay", "relay again"] if control else ["relay"]
+    relays = ["relay", "relay again"] if options.control else ["relay"]
+    before = earlier(folder, options.before) if options.before else None
     return [
         *(servers.relay(folder, name, upstream_port) for name in relays),
+        *(
+            servers.haze(folder, durability, upstream_port, all_calls(), before)
+            for durability in DURABILITIES
+            if before
+        ),
         *(servers.haze(folder, durability, upstream_port, all_calls()) for durability in DURABILITIES),
     ]
 
@@ -100,6 +107,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each target (default %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     parser.add_argument("--control", action="store_true", help="add a second relay: how far it is from 1 is noise")
+    parser.add_argument("--before", metavar="REVISION", help="add the program as it was then, in the same turns")
     parser.add_argument("--profile", choices=LINES, help="only: py-spy on Haze while it serves this line")
     options = parser.parse_args()
     if unknown := set(options.only or []) - set(names):

@@ -46,15 +46,29 @@ max_output_tokens = 128_000
 """
 
 
+def earlier(folder: Path, revision: str) -> Path:
+    """The program as it was at a revision of this repository, laid out below `folder`."""
+    tree = folder / f"haze-{revision.replace('/', '-')}"
+    tree.mkdir()
+    archive = subprocess.run(["git", "archive", revision, "haze_proxy"], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        raise CommandFailed(f"git archive {revision}: {archive.stderr.decode().strip()}")
+    subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+    return tree
+
+
 class CommandFailed(Exception):
     """One of the owner's commands did not exit 0; the text holds what it said."""
 
 
 class Home:
-    """A folder with one Haze's config and database."""
+    """A folder with one Haze's config and database. `tree`: the folder whose haze_proxy runs; None: this checkout's."""
 
-    def __init__(self, folder: Path, durability: str, port: int, upstream_port: int, calls: list[Call]) -> None:
+    def __init__(
+        self, folder: Path, durability: str, port: int, upstream_port: int, calls: list[Call], tree: Path | None = None
+    ) -> None:
         folder.mkdir()
+        self._python = [sys.executable] if tree is None else ["env", f"PYTHONPATH={tree}", sys.executable, "-P"]
         self.folder, self.port, self.config = folder, port, folder / "config.toml"
         self.config.write_text(_config(durability, port, upstream_port, calls))
         self.command("account", "add", EMAIL, "--credit", CREDIT_USD, "--password-stdin", stdin="a long password\n")
@@ -91,7 +105,7 @@ class Home:
 
     @property
     def _program(self) -> list[str]:
-        return [sys.executable, "-m", "haze_proxy", "--config", str(self.config)]
+        return [*self._python, "-m", "haze_proxy", "--config", str(self.config)]
 
 
 def _config(durability: str, port: int, upstream_port: int, calls: list[Call]) -> str:
