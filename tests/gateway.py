@@ -27,7 +27,15 @@ from haze_proxy.store.transfers import Transfer
 Json = dict[str, Any]
 T = TypeVar("T")
 HELLO = [{"role": "user", "content": "Hello"}]
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+
+
+def asking(protocol: str, model: str = "hekiu", **fields: Any) -> Json:
+    """The body of a small request in a protocol; `max_tokens` and `messages` go by the protocol's own names."""
+    body = {"model": model, "messages": HELLO, **fields}
+    names = {"messages": "input", "max_tokens": "max_output_tokens"} if protocol == "responses" else {}
+    return {names.get(name, name): value for name, value in body.items()}
+
 
 ECHO = """
 [[channels]]
@@ -117,8 +125,8 @@ class Haze:
 
     async def ask(self, protocol: str, model: str = "hekiu", *, key: str | None = None, **fields: Any) -> "Answer":
         """A small request in a protocol."""
-        body = {"model": model, "messages": HELLO, **({"max_tokens": 100} if protocol == "messages" else {}), **fields}
-        return await self.post(PATHS[protocol], body, key=key)
+        fields = {**({"max_tokens": 100} if protocol == "messages" else {}), **fields}
+        return await self.post(PATHS[protocol], asking(protocol, model, **fields), key=key)
 
     async def _send(self, method: str, path: str, body: Any, key: str | None, headers: Mapping[str, str]) -> "Answer":
         data: Any = body if isinstance(body, bytes | None) else json.dumps(body).encode()

@@ -43,7 +43,12 @@ class HungUpError(Exception):
 
 HANG, HANG_UP = Fault.HANG, Fault.HANG_UP
 Step = bytes | asyncio.Event | Fault
-KINDS = {"/chat/completions": "chat", "/messages": "messages", "/messages/count_tokens": "messages"}
+KINDS = {
+    "/chat/completions": "chat",
+    "/messages": "messages",
+    "/messages/count_tokens": "messages",
+    "/responses": "responses",
+}
 
 
 @dataclass
@@ -242,26 +247,30 @@ def right_answer(received: Received, texts: Sequence[str] = TEXTS, usage: Json |
         return Reply(body={"input_tokens": USAGE["messages"]["input_tokens"]})
     asked = received.json()
     call, texts = _decided(asked, texts)
-    with_usage = kind == "messages" or bool((asked.get("stream_options") or {}).get("include_usage"))
+    with_usage = kind != "chat" or bool((asked.get("stream_options") or {}).get("include_usage"))
     if asked.get("stream"):
         return Reply(chunks=events(kind, texts, usage, call=call, model=asked["model"], with_usage=with_usage))
     return Reply(body=whole(kind, texts, usage, call=call, model=asked["model"]))
 
 
 def _decided(asked: Json, texts: Sequence[str]) -> tuple[Call | None, Sequence[str]]:
-    last = [turn for turn in asked["messages"] if turn["role"] not in ("system", "developer")][-1]
+    turns = asked.get("messages") or asked.get("input")
+    turns = [{"role": "user", "content": turns}] if isinstance(turns, str) else turns
+    last = [turn for turn in turns if turn.get("role") not in ("system", "developer")][-1]
     blocks = last["content"] if isinstance(last.get("content"), list) else []
     results = [block.get("content") for block in blocks if block.get("type") == "tool_result"]
-    if last["role"] == "tool" or results:
+    results += [last["output"]] if last.get("type") == "function_call_output" else []
+    if last.get("role") == "tool" or results:
         told = results[0] if results else last["content"]
         return None, ["Result: ", told if isinstance(told, str) else json.dumps(told)]
     tools = [tool.get("function", tool) for tool in asked.get("tools") or []]
-    tools = [tool for tool in tools if "name" in tool and not tool.get("defer_loading")]
+    tools = [tool for tool in tools if "name" in tool and tool.get("type") != "namespace"]
+    tools = [tool for tool in tools if not tool.get("defer_loading")]
     if tools and asked.get("tool_choice") not in ("none", {"type": "none"}):
         tool = next((tool for tool in tools if tool["name"].lower() == "bash"), tools[0])
         schema = tool.get("input_schema") or tool.get("parameters") or {}
         return Call(tool["name"], _object(schema)), texts
-    form = asked.get("response_format") or (asked.get("output_config") or {}).get("format") or {}
+    form = asked.get("response_format") or (asked.get("output_config") or asked.get("text") or {}).get("format") or {}
     if form.get("type") == "json_schema":
         return None, [json.dumps(_object(form.get("schema") or form["json_schema"]["schema"]))]
     return None, texts
@@ -308,7 +317,7 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description="A pretend provider on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=9100)
-    parser.add_argument("--kind", choices=["chat", "messages"], help="speak only this protocol")
+    parser.add_argument("--kind", choices=["chat", "messages", "responses"], help="speak only this protocol")
     parser.add_argument("--log", metavar="FILE", help="one JSON line per request: method, path, headers, body's sha256")
     parser.add_argument("--fail", type=int, metavar="STATUS", help="answer everything with this status")
     parser.add_argument("--fail-after", type=int, metavar="K", help="cut every stream after K events")

@@ -16,6 +16,13 @@ USAGE: dict[str, Json] = {
         "cache_read_input_tokens": 0,
         "output_tokens": 3,
     },
+    "responses": {
+        "input_tokens": 11,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 3,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 14,
+    },
 }
 
 
@@ -44,6 +51,8 @@ def events(
     usage = USAGE[protocol] if usage is None else usage
     if protocol == "chat":
         return _chat_events(texts, usage if with_usage else {}, call, finish, model)
+    if protocol == "responses":
+        return _responses_events(texts, usage, call, finish, model)
     return _messages_events(texts, usage, call, finish, model)
 
 
@@ -86,6 +95,40 @@ def _messages_events(
         {"type": "message_delta", "delta": ending, **last},
         {"type": "message_stop"},
     ]
+    return _named(documents)
+
+
+def _responses_events(
+    texts: Sequence[str], usage: Json, call: Call | None, finish: str | None, model: str
+) -> list[bytes]:
+    ended = whole("responses", texts, usage, call=call, finish=finish, model=model)
+    begun = {**ended, "status": "in_progress", "incomplete_details": None, "output": [], "usage": None}
+    (item,) = ended["output"]
+    place: Json = {"item_id": item["id"], "output_index": 0}
+    if call is None:
+        (part,) = item["content"]
+        opening, place, kind = {**item, "content": []}, {**place, "content_index": 0}, "output_text"
+        inside: list[Json] = [{"type": "response.content_part.added", **place, "part": {**part, "text": ""}}]
+        closing = [{"type": "response.content_part.done", **place, "part": part}]
+        said, deltas = {"text": part["text"]}, texts
+    else:
+        opening, kind, inside, closing = {**item, "arguments": ""}, "function_call_arguments", [], []
+        said, deltas = {"arguments": item["arguments"]}, _halves(item["arguments"])
+    documents: list[Json] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**opening, "status": "in_progress"}},
+        *inside,
+        *[{"type": f"response.{kind}.delta", **place, "delta": delta} for delta in deltas],
+        {"type": f"response.{kind}.done", **place, **said},
+        *closing,
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": f"response.{ended['status']}", "response": ended},
+    ]
+    return _named([{**document, "sequence_number": number} for number, document in enumerate(documents)])
+
+
+def _named(documents: Sequence[Json]) -> list[bytes]:
     return [b"event: %s\ndata: %s\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in documents]
 
 
@@ -109,12 +152,25 @@ def whole(
         choice = {"index": 0, "message": message, "finish_reason": finish or ("tool_calls" if call else "stop")}
         head: Json = {"id": "chatcmpl-pretend", "object": "chat.completion", "created": 1, "model": model}
         return {**head, "choices": [choice], **counted}
+    if protocol == "responses":
+        return _response(text, call, finish, {"model": model, **counted})
     block: Json = {"type": "text", "text": text}
     if call:
         block = {"type": "tool_use", "id": "toolu_pretend", "name": call.name, "input": call.arguments}
     ending = {"stop_reason": finish or ("tool_use" if call else "end_turn"), "stop_sequence": None}
     head = {"id": "msg_pretend", "type": "message", "role": "assistant", "model": model}
     return {**head, "content": [block], **ending, **counted}
+
+
+def _response(text: str, call: Call | None, finish: str | None, facts: Json) -> Json:
+    status = "incomplete" if finish else "completed"
+    item: Json = {"id": "msg_pretend", "type": "message", "role": "assistant", "status": status}
+    item |= {"content": [{"type": "output_text", "text": text, "annotations": []}]}
+    if call:
+        item = {"id": "fc_pretend", "type": "function_call", "call_id": "call_pretend", "name": call.name}
+        item |= {"arguments": json.dumps(call.arguments), "status": status}
+    head: Json = {"id": "resp_pretend", "object": "response", "created_at": 1, "status": status, "error": None}
+    return {**head, "incomplete_details": {"reason": finish} if finish else None, "output": [item], **facts}
 
 
 def _chat_call(call: Call, arguments: str) -> Json:

@@ -17,6 +17,7 @@ from provider import HANG, HANG_UP, Call, Provider, Reply, events, whole
 BODIES = {
     "chat": ("/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
     "messages": ("/messages", {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+    "responses": ("/responses", {"model": "m", "input": "hi"}),
 }
 
 

@@ -22,7 +22,7 @@ from haze_proxy.wire.sse import BOUNDARY
 # As much may arrive before the first event is complete; then the answer starts all the same.
 PEEK_BYTES_MAX: Final = 64 * 2**10
 # Where a protocol's answers have what was asked for.
-CONTENT: Final = {"chat": "choices", "messages": "content"}
+CONTENT: Final = {"chat": "choices", "messages": "content", "responses": "output"}
 
 
 @dataclass(slots=True)

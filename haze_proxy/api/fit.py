@@ -1,4 +1,6 @@
-"""The client's own bytes, fitted to a candidate: the model's name there, and a request for the usage of a stream."""
+"""The client's own bytes, fitted to a candidate: the model's name there, a request for the usage of a stream, and one
+to keep nothing.
+"""
 
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.wire.ask import Ask
@@ -13,6 +15,8 @@ def fitted(ask: Ask, candidate: Candidate) -> bytes:
     if lacks_usage(ask):
         options = ask.parsed.get("stream_options")
         body = splice(body, "stream_options", {**(options or {}), "include_usage": True})
+    if _would_be_kept(ask, candidate):
+        body = splice(body, "store", False)
     return body
 
 
@@ -20,3 +24,8 @@ def lacks_usage(ask: Ask) -> bool:
     """Whether a chat stream would end without its usage: the client did not ask for it, so it will not be shown it."""
     options = ask.parsed.get("stream_options")
     return ask.protocol == "chat" and ask.stream and not (options and options.get("include_usage"))
+
+
+def _would_be_kept(ask: Ask, candidate: Candidate) -> bool:
+    """Whether the provider would keep the answer on the owner's account: on responses it does so unasked."""
+    return ask.protocol == "responses" and ask.parsed.get("store") is None and not candidate.channel.stateful

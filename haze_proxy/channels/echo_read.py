@@ -1,4 +1,4 @@
-"""Fields of a request that both conversations read alike. All raise BadRequest that names the field."""
+"""Fields of a request that the protocols read alike. All raise BadRequest that names the field."""
 
 from typing import Any
 

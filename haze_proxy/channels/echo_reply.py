@@ -1,6 +1,6 @@
 """What the echo channel says: protocol-free, from a `Question` to a `Reply`.
 
-A reader in echo_chat.py or echo_messages.py makes the question; a writer there tells the reply in its protocol.
+A reader in echo_chat.py, echo_messages.py or echo_responses.py makes the question; a writer there tells the reply.
 
 - Text: `You said: <the user's last words>`, or `The tool said: <result>` when a tool result is the latest thing.
 - A tool is called when tools are offered, none has answered since the user's last words, and the caller allows it:
@@ -29,9 +29,11 @@ ARGUMENT = "echo"
 REMINDER = "<system-reminder>"
 # Names of fields whose strings are not text a model reads.
 NOT_TEXT = frozenset(
-    {"cache_control", "data", "file_data", "file_id", "id", "media_type", "role", "signature", "tool_call_id"}
-    | {"tool_use_id", "type", "url"}
+    {"cache_control", "call_id", "data", "encrypted_content", "file_data", "file_id", "id", "image_url", "media_type"}
+    | {"role", "signature", "status", "tool_call_id", "tool_use_id", "type", "url"}
 )
+# Types of content parts that are text: Responses names them by who speaks.
+TEXT = frozenset({"text", "input_text", "output_text"})
 
 Ended = Literal["end", "limit", "stop", "call"]
 
@@ -121,11 +123,12 @@ def spoken(message: dict[str, Any]) -> list[str]:
 
 
 def texts(content: Any) -> list[str]:
-    """The texts of a content: a string, or a list of blocks of which those of type `text` count."""
+    """The texts of a content: a string, or a list of blocks of which those of a type in TEXT count."""
     if isinstance(content, str):
         return [content]
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    return [block["text"] for block in blocks if block.get("type") == "text" and isinstance(block.get("text"), str)]
+    # A type may be no text at all, and then a set cannot be asked for it.
+    return [b["text"] for b in blocks if str(b.get("type")) in TEXT and isinstance(b.get("text"), str)]
 
 
 def _chosen(question: Question) -> Tool | None:

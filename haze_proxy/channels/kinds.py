@@ -53,7 +53,7 @@ KINDS: dict[str, Kind] = {
             frozenset({"chat", "embeddings"}),
         ),
         Kind("openai-compatible", "", frozenset({"chat", "embeddings"}), needs_key=False),
-        Kind("echo", "", frozenset({"chat", "messages"}), needs_key=False, counts_tokens=True),
+        Kind("echo", "", frozenset({"chat", "messages", "responses"}), needs_key=False, counts_tokens=True),
     )
 }
 
@@ -61,5 +61,6 @@ KINDS: dict[str, Kind] = {
 PATHS = {
     "chat": "/chat/completions",
     "messages": "/messages",
+    "responses": "/responses",
 }
 COUNT_TOKENS_PATH = "/messages/count_tokens"

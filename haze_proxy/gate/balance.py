@@ -14,7 +14,7 @@ from haze_proxy.money import estimate, receipt
 from haze_proxy.money.wallet import ShortError
 from haze_proxy.store.keys import Key
 from haze_proxy.wire.ask import Ask
-from haze_proxy.wire.stateful import stateful_field
+from haze_proxy.wire.stateful import ADVICE, stateful_field
 
 # What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
 OUTPUT_TOKENS_UNKNOWN: Final = 16_384
@@ -61,8 +61,8 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
         raise NoChannel(_all_out(ask), param="model", retry_after_s=_back_in(request, candidates))
     candidates = ready or candidates
     stateful = all(candidate.channel.stateful for candidate in candidates)
-    if not stateful and (field := stateful_field(ask.parsed)):
-        raise BadRequest(f"{field}: What is kept on the provider's account cannot be used through Haze.", param=field)
+    if not stateful and (field := stateful_field(ask.parsed, ask.protocol)):
+        raise BadRequest(_kept(field), param=field)
     return candidates
 
 
@@ -103,6 +103,11 @@ def limit_of(ask: Ask, candidate: Candidate) -> int:
         return ask.output_limit
     own = candidate.max_output_tokens or OUTPUT_TOKENS_UNKNOWN
     return own * estimate.answers(ask.parsed, ask.protocol)
+
+
+def _kept(field: str) -> str:
+    text = f"{field}: What is kept on the provider's account cannot be used through Haze."
+    return f"{text} {ADVICE[field]}" if field in ADVICE else text
 
 
 def _not_allowed(key: Key, model: str) -> str:

@@ -27,8 +27,11 @@ class Ask:
 # Fields that must be of a type where they are present. `bool` is an `int` to Python, but not here.
 TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
     "stream": (bool, "a boolean"),
+    "store": (bool, "a boolean"),
+    "background": (bool, "a boolean"),
     "max_tokens": (int, "a whole number"),
     "max_completion_tokens": (int, "a whole number"),
+    "max_output_tokens": (int, "a whole number"),
     "n": (int, "a whole number"),
     "best_of": (int, "a whole number"),
     "stream_options": (dict, "an object"),
@@ -39,13 +42,16 @@ TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
 REQUIRED: dict[str, dict[str, tuple[type | tuple[type, ...], str]]] = {
     "chat": {"messages": (list, "an array")},
     "messages": {"messages": (list, "an array")},
+    "responses": {"input": ((str, list), "a string or an array")},
 }
+# What may take the place of a required field: it names something on the provider's account, so it is judged elsewhere.
+INSTEAD = {"input": ("prompt", "previous_response_id", "conversation")}
 MODEL_CHARACTERS_MAX = 256
 # A large body is large because of texts and images. One of a million tiny values would hold the loop up for seconds and
 # memory for as long as it runs; what is smaller than this cannot.
 PLAIN_BYTES_MAX = 2**20
 VALUES_MAX = 1_000_000
-COUNTS = ("max_tokens", "max_completion_tokens", "n", "best_of")
+COUNTS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n", "best_of")
 COUNT_MAX = 10**7
 
 
@@ -59,9 +65,10 @@ def read(body: bytes, protocol: str) -> Ask:
     if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARACTERS_MAX:
         raise BadRequest(f"model: Expected a string of 1 to {MODEL_CHARACTERS_MAX} characters", param="model")
     for name, (kinds, wanted) in REQUIRED[protocol].items():
-        if parsed.get(name) is None:
+        if parsed.get(name) is not None:
+            _check(parsed, name, kinds, wanted)
+        elif not any(parsed.get(other) for other in INSTEAD.get(name, ())):
             raise BadRequest(f"{name}: Field required", param=name)
-        _check(parsed, name, kinds, wanted)
     for name, (kinds, wanted) in TYPES.items():
         if parsed.get(name) is not None:
             _check(parsed, name, kinds, wanted)

@@ -1,6 +1,9 @@
 """How an error looks in each protocol: as a body before the answer, as an event inside a stream.
 
 Sources: Anthropic's errors reference and the SDKs' type files; OpenAI's error object. `code` is a string or null there.
+
+In the middle of a Responses stream an error is a `response.failed`: Codex shows its message, and does not know OpenAI's
+own `error` event. OpenAI's SDKs raise at any event that has a field `error`, so it has that, too.
 """
 
 from typing import Any
@@ -11,6 +14,8 @@ from haze_proxy.errors import HazeError
 
 # OpenAI has no 529: its clients know 503 as "try again later".
 OPENAI_STATUS = {529: 503}
+# After every number the stream can have reached: clients may drop what is older than the last they saw.
+LAST_SEQUENCE_NUMBER = 2**31 - 1
 
 
 def status(error: HazeError, protocol: str) -> int:
@@ -27,6 +32,8 @@ def event(error: HazeError, protocol: str, request_id: str) -> bytes:
     """The server-sent event that tells an error in the middle of a stream."""
     if protocol == "messages":
         return b"event: error\ndata: " + orjson.dumps(_messages(error, request_id)) + b"\n\n"
+    if protocol == "responses":
+        return b"event: response.failed\ndata: " + orjson.dumps(_failed(error, request_id)) + b"\n\n"
     return b"data: " + orjson.dumps(_openai(error)) + b"\n\n"
 
 
@@ -52,4 +59,15 @@ def _openai(error: HazeError) -> dict[str, Any]:
             "param": error.param,
             "code": error.openai_code,
         }
+    }
+
+
+def _failed(error: HazeError, request_id: str) -> dict[str, Any]:
+    told = {"code": error.openai_code or error.openai_type, "message": error.message}
+    ended: dict[str, Any] = {"status": "failed", "error": told, "incomplete_details": None, "output": [], "usage": None}
+    return {
+        "type": "response.failed",
+        "sequence_number": LAST_SEQUENCE_NUMBER,
+        "response": {"id": request_id, "object": "response", **ended},
+        **_openai(error),
     }

@@ -48,6 +48,7 @@ ACTED_ON = (
     "conversation",
     "container",
     "mcp_servers",
+    "prompt",
 )
 MEMBERS_MAX = 1000
 

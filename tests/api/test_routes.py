@@ -2,7 +2,7 @@
 
 import pytest
 from checks import refused, untouched
-from gateway import HELLO, Haze
+from gateway import HELLO, PATHS, Haze, asking
 from provider import Provider
 
 from haze_proxy.api.routes import ROUTES
@@ -23,6 +23,7 @@ DOORS = {
         "/messages/",
         "/v1/messages?beta=true",
     ],
+    "responses": ["/v1/responses", "/v1/v1/responses", "/responses", "/v1/responses/", "/responses/"],
 }
 PLACES = [(protocol, path) for protocol, paths in DOORS.items() for path in paths]
 
@@ -33,10 +34,9 @@ async def test_a_base_url_with_v1_twice_or_not_at_all_works(
     chained: Haze, provider: Provider, protocol: str, path: str, stream: bool
 ) -> None:
     """The seed's two SDKs want different base URLs; whoever mixes them up is served, and charged the same."""
-    body = {"model": "paid", "max_tokens": 9, "messages": HELLO, "stream": stream}
-    answer = await chained.post(path, body)
+    answer = await chained.post(path, asking(protocol, "paid", max_tokens=9, stream=stream))
     assert answer.status == 200, answer.body
-    assert provider.requests[0].path == ("/v1/messages" if protocol == "messages" else "/v1/chat/completions")
+    assert provider.requests[0].path == PATHS[protocol]
     (row,) = await chained.ended()
     assert (row["protocol"], row["cost"]) == (protocol, 41_000)
 
@@ -84,7 +84,8 @@ async def test_the_operators_paths_need_no_key(haze: Haze) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/healthz/chat/completions", "/chat", "/v1/chat", "/v1/v1/v1/messages", "/messages/x/y"]
+    "path",
+    ["/healthz/chat/completions", "/chat", "/v1/chat", "/v1/v1/v1/messages", "/messages/x/y", "/v1/responses/resp_1"],
 )
 async def test_nothing_else_is_served(haze: Haze, path: str) -> None:
     """A door that nobody listed would be one that nobody guards."""

@@ -28,12 +28,20 @@ def message(*messages: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"max_tokens": 1000, **chat(*messages, **fields)}
 
 
+def response(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"model": "hekiu", "input": list(items) or "hello", **fields}
+
+
 def user(content: Any) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
 def function(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+def flat(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "name": name, "parameters": schema}
 
 
 def tool(name: str, schema: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -52,7 +60,7 @@ async def ask_chat(**body: Any) -> dict[str, Any]:
 
 
 async def ask_streamed(path: str, body: dict[str, Any]) -> list[Any]:
-    """The events as clients see them, one from each chunk: (name, document) for messages, documents for chat."""
+    """The events as clients see them, one from each chunk: documents for chat, else (name, document)."""
     reply = answer(path, json.dumps({**body, "stream": True}).encode())
     assert reply.headers["content-type"] == "text/event-stream"
     pieces = []

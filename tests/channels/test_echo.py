@@ -13,6 +13,7 @@ from channels.echo_requests import (
     chat,
     function,
     message,
+    response,
     tool,
     user,
 )
@@ -79,7 +80,9 @@ def test_pieces_lose_nothing(text: str) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(("path", "make"), [("/chat/completions", chat), ("/messages", message)])
+@pytest.mark.parametrize(
+    ("path", "make"), [("/chat/completions", chat), ("/messages", message), ("/responses", response)]
+)
 async def test_the_same_request_gives_the_same_bytes(path: str, make: Any, stream: bool) -> None:
     """Tests and caches built on the echo channel rely on it."""
     body = json.dumps(make(user("again"), stream=stream)).encode()
@@ -176,12 +179,23 @@ async def test_a_bad_messages_request_is_told_so_in_its_own_envelope(body: bytes
     assert document["request_id"] == reply.headers["request-id"]
 
 
+@pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
+@pytest.mark.parametrize("field", ["tools", "metadata"])
+async def test_what_is_nested_too_deeply_is_refused(path: str, field: str) -> None:
+    """JSON can be read deeper than it can be written: the answer to that is not an error of the program."""
+    deep = b"[" * 400 + b"]" * 400
+    body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"a"}],"input":"a","%s":%s}'
+    reply = answer(path, body % (field.encode(), deep))
+    assert reply.status == (200 if (path, field) == ("/chat/completions", "metadata") else 400)
+    assert await client.read(reply)
+
+
 async def test_an_unknown_path_is_404() -> None:
     """A channel that does not speak a protocol says so."""
     assert answer("/audio/speech", b"{}").status == 404
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/messages", "/messages/count_tokens"])
+@pytest.mark.parametrize("path", ["/chat/completions", "/messages", "/messages/count_tokens", "/responses"])
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=3),
@@ -189,7 +203,7 @@ async def test_an_unknown_path_is_404() -> None:
             st.lists(i)
             | st.dictionaries(
                 st.sampled_from(
-                    ["role", "content", "type", "text", "tools", "function", "name", "user", "input_schema"]
+                    ["role", "content", "type", "text", "tools", "function", "name", "user", "input_schema", "output"]
                 ),
                 i,
             )
@@ -199,7 +213,9 @@ async def test_an_unknown_path_is_404() -> None:
 )
 def test_no_content_however_odd_breaks_the_channel(path: str, odd: Any) -> None:
     """Strangers write the bodies: they get an answer or a 400, never a 500."""
-    for body in (odd, chat(user(odd), max_tokens=5, tools=odd, tool_choice=odd), message(user(odd), output_config=odd)):
+    bodies = [odd, chat(user(odd), max_tokens=5, tools=odd, tool_choice=odd), message(user(odd), output_config=odd)]
+    bodies += [response(user(odd), {"type": odd, "output": odd}, tools=odd, tool_choice=odd, text=odd), {"input": odd}]
+    for body in bodies:
         reply = answer(path, json.dumps(body).encode())
         assert reply.status in (200, 400)
         assert json.loads(asyncio.run(client.read(reply)))

@@ -44,7 +44,7 @@ WRONG: dict[str, Callable[[str], dict[str, str]]] = {
     "16 KB": lambda key: {"Authorization": "Bearer sk-rr-" + "y" * 16_000},
 }
 REAL = [(endpoint.method, "/v1" + endpoint.path.replace("{id:.+}", "hekiu")) for endpoint, _ in ROUTES]
-BODY = {"model": "hekiu", "max_tokens": 8, "messages": HELLO}
+BODY = {"input": "hi", "model": "hekiu", "max_tokens": 8, "messages": HELLO}
 
 
 @pytest.mark.parametrize("made", HEADERS.values(), ids=HEADERS)
