@@ -9,13 +9,13 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-u
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 OURS := --build-deps-for editable setup.cfg
 
-.PHONY: run test check journeys drills bench prices lock
+.PHONY: run test check journeys drills faults bench prices lock
 
 run: .venv/run ## install what is missing, then serve
 	$(BIN)/haze-proxy serve
 
 test: .venv/test ## everything that takes minutes, not hours
-	$(BIN)/pytest --ignore=tests/drills tests
+	$(BIN)/pytest --ignore=tests/drills --ignore=tests/faults tests
 
 check: .venv/test ## style, types, layers
 	$(BIN)/ruff check haze_proxy tests
@@ -28,6 +28,9 @@ journeys: .venv/test ## real SDKs and command lines on 127.0.0.1
 
 drills: .venv/test ## kills and races
 	$(BIN)/pytest --timeout 600 tests/drills
+
+faults: .venv/test ## everything that can go wrong with a channel; prints a table
+	$(BIN)/pytest --timeout 60 tests/faults
 
 bench: .venv/test ## what Haze costs beside a bare relay; prints a table
 	$(BIN)/python -m tests.bench
