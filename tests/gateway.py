@@ -27,11 +27,18 @@ from haze_proxy.store.transfers import Transfer
 Json = dict[str, Any]
 T = TypeVar("T")
 HELLO = [{"role": "user", "content": "Hello"}]
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+PATHS = {
+    "chat": "/v1/chat/completions",
+    "messages": "/v1/messages",
+    "responses": "/v1/responses",
+    "embeddings": "/v1/embeddings",
+}
 
 
 def asking(protocol: str, model: str = "hekiu", **fields: Any) -> Json:
     """The body of a small request in a protocol; `max_tokens` and `messages` go by the protocol's own names."""
+    if protocol == "embeddings":
+        return {"model": model, "input": "Hello", **fields}
     body = {"model": model, "messages": HELLO, **fields}
     names = {"messages": "input", "max_tokens": "max_output_tokens"} if protocol == "responses" else {}
     return {names.get(name, name): value for name, value in body.items()}

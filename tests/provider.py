@@ -27,7 +27,7 @@ from typing import Any, NoReturn, Self
 import brotli  # type: ignore[import-untyped]  # it ships no types
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
-from provider_answers import TEXTS, USAGE, Call, Json, error_body, events, whole
+from provider_answers import TEXTS, USAGE, Call, Json, embedded, error_body, events, whole
 
 
 class Fault(Enum):
@@ -48,6 +48,7 @@ KINDS = {
     "/messages": "messages",
     "/messages/count_tokens": "messages",
     "/responses": "responses",
+    "/embeddings": "embeddings",
 }
 
 
@@ -89,7 +90,10 @@ class Received:
 
 
 class Provider:
-    """The server. `otherwise` answers what is not scripted; `requests` are all that came, in their order."""
+    """The server. `otherwise` answers what is not scripted; `requests` are all that came, in their order.
+
+    `encoding`: the one format its vectors have, whatever is asked for.
+    """
 
     def __init__(
         self,
@@ -97,10 +101,11 @@ class Provider:
         port: int = 0,
         texts: Sequence[str] = TEXTS,
         usage: Json | None = None,
+        encoding: str | None = None,
         otherwise: Callable[[Received], Reply] | None = None,
     ) -> None:
         self.requests: list[Received] = []
-        self.otherwise = otherwise or (lambda received: right_answer(received, texts, usage))
+        self.otherwise = otherwise or (lambda received: right_answer(received, texts, usage, encoding))
         self._port = port
         self._script: deque[Reply] = deque()
         self._arrival = asyncio.Condition()
@@ -235,7 +240,9 @@ def _compressed(steps: Iterable[Step], encoding: str) -> list[Step]:
 # ---- in good health ----
 
 
-def right_answer(received: Received, texts: Sequence[str] = TEXTS, usage: Json | None = None) -> Reply:
+def right_answer(
+    received: Received, texts: Sequence[str] = TEXTS, usage: Json | None = None, encoding: str | None = None
+) -> Reply:
     """What a provider in good health says. Offered tools are called once, their result is told; schemas are obeyed."""
     path = received.path.removeprefix("/v1")
     kind = KINDS.get(path)
@@ -246,6 +253,8 @@ def right_answer(received: Received, texts: Sequence[str] = TEXTS, usage: Json |
     if path.endswith("count_tokens"):
         return Reply(body={"input_tokens": USAGE["messages"]["input_tokens"]})
     asked = received.json()
+    if kind == "embeddings":
+        return Reply(body=embedded(asked, usage, encoding))
     call, texts = _decided(asked, texts)
     with_usage = kind != "chat" or bool((asked.get("stream_options") or {}).get("include_usage"))
     if asked.get("stream"):
@@ -317,7 +326,7 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description="A pretend provider on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=9100)
-    parser.add_argument("--kind", choices=["chat", "messages", "responses"], help="speak only this protocol")
+    parser.add_argument("--kind", choices=sorted(set(KINDS.values())), help="speak only this protocol")
     parser.add_argument("--log", metavar="FILE", help="one JSON line per request: method, path, headers, body's sha256")
     parser.add_argument("--fail", type=int, metavar="STATUS", help="answer everything with this status")
     parser.add_argument("--fail-after", type=int, metavar="K", help="cut every stream after K events")

@@ -1,6 +1,8 @@
 """What a right answer of each protocol looks like: its events to stream or to cut, its body, its errors."""
 
+import base64
 import json
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,7 @@ USAGE: dict[str, Json] = {
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 14,
     },
+    "embeddings": {"prompt_tokens": 11, "total_tokens": 11},
 }
 
 
@@ -171,6 +174,29 @@ def _response(text: str, call: Call | None, finish: str | None, facts: Json) -> 
         item |= {"arguments": json.dumps(call.arguments), "status": status}
     head: Json = {"id": "resp_pretend", "object": "response", "created_at": 1, "status": status, "error": None}
     return {**head, "incomplete_details": {"reason": finish} if finish else None, "output": [item], **facts}
+
+
+def embedded(asked: Json, usage: Json | None = None, encoding: str | None = None) -> Json:
+    """The body of a right answer to an embeddings request, in the format asked for or, always, in `encoding`.
+
+    The vector of input `i` is the length of its text or its tokens, `i`, and 0 for each further dimension.
+    """
+    usage, items = USAGE["embeddings"] if usage is None else usage, asked["input"]
+    items = [items] if isinstance(items, str) or isinstance(items[0], int) else items
+    wanted = encoding or asked.get("encoding_format") or "float"
+    data = [
+        {"object": "embedding", "index": index, "embedding": encoded(vector, wanted)}
+        for index, item in enumerate(items)
+        if (vector := [float(len(item)), float(index), *[0.0] * ((asked.get("dimensions") or 4) - 2)])
+    ]
+    return {"object": "list", "data": data, "model": asked["model"], **({"usage": usage} if usage else {})}
+
+
+def encoded(vector: Sequence[float], encoding: str) -> Any:
+    """A vector as it stands in an answer."""
+    if encoding == "float":
+        return list(vector)
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _chat_call(call: Call, arguments: str) -> Json:

@@ -77,6 +77,23 @@ async def test_tools_are_called_once_and_their_result_told(
     assert '"end_turn"' in text
 
 
+@pytest.mark.parametrize("asked", [{}, {"encoding_format": "base64"}], ids=["float", "base64"])
+async def test_vectors_obey_the_format_asked_for_unless_it_is_told_not_to(
+    provider: Provider, client: aiohttp.ClientSession, asked: dict[str, Any]
+) -> None:
+    """Both kinds of servers exist."""
+    body = {"model": "m", "input": ["a", "bb"], "dimensions": 3, **asked}
+    async with client.post(f"{provider.url}/embeddings", json=body) as answer:
+        found = [item["embedding"] for item in (await answer.json())["data"]]
+    packed = ["AACAPwAAAAAAAAAA", "AAAAQAAAgD8AAAAA"]
+    assert found == (packed if asked else [[1, 0, 0], [2, 1, 0]])
+    async with (
+        Provider(encoding="base64") as stubborn,
+        client.post(f"{stubborn.url}/embeddings", json=body) as answer,
+    ):
+        assert [item["embedding"] for item in (await answer.json())["data"]] == packed
+
+
 async def test_a_cut_stream_arrives_up_to_the_cut(provider: Provider, client: aiohttp.ClientSession) -> None:
     """What was sent before the cut is there; the end is not, and the caller is not the one who left."""
     sent = events("chat")[:2]

@@ -4,6 +4,7 @@ Whatever fails before that is raised as what it would mean for the caller; nothi
 channel can be asked.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,12 +18,17 @@ from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import CLIENT
 from haze_proxy.errors import UpstreamFailed
+from haze_proxy.wire import embeddings
 from haze_proxy.wire.sse import BOUNDARY
 
 # As much may arrive before the first event is complete; then the answer starts all the same.
 PEEK_BYTES_MAX: Final = 64 * 2**10
 # Where a protocol's answers have what was asked for.
-CONTENT: Final = {"chat": "choices", "messages": "content", "responses": "output"}
+CONTENT: Final = {"chat": "choices", "messages": "content", "responses": "output", "embeddings": "data"}
+# A model may have had nothing to say, and have counted its input; no vector is no answer.
+MAY_BE_EMPTY: Final = frozenset({"chat", "messages", "responses"})
+# How an answer is read where not all of it needs to be.
+READERS: Final[dict[str, Callable[[bytes], Any]]] = {"embeddings": embeddings.outline}
 
 
 @dataclass(slots=True)
@@ -104,8 +110,8 @@ def _has_event(passing: bytes) -> bool:
 def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
     """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        parsed = READERS.get(protocol, orjson.loads)(body)
+    except ValueError as error:
         raise UpstreamFailed(
             f"The provider behind channel {channel.name} sent an answer that cannot be read."
         ) from error
@@ -114,6 +120,6 @@ def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
     if not parsed.get(CONTENT[protocol]):
         if parsed.get("error"):
             raise faults.judge_event(channel, faults.error_object(body) or {})
-        if not parsed.get("usage"):
+        if not parsed.get("usage") or protocol not in MAY_BE_EMPTY:
             raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that answers nothing.")
     return parsed

@@ -14,6 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from haze_proxy.api.fit import fitted, lacks_usage
+from haze_proxy.api.transform import transform_for
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.directory import Candidate
@@ -50,6 +51,7 @@ class Journey:
         self.request = request
         self.ask = ask
         self.candidates = request[CANDIDATES]
+        self.transform = transform_for(ask)
         self.attempts: list[Attempt] = []
         self._answer_headers: Mapping[str, str] = {}
         self._hold = request[HOLD]

@@ -80,9 +80,11 @@ async def _whole(journey: Journey) -> web.Response:
 
 
 async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
+    # Before the charge: what is stopped in the middle of it has cost nothing.
+    shown = begun.body if journey.transform is None else await journey.transform(begun.body)
     await journey.settle_whole(begun.body, begun.whole or {})
     kept = headers.downstream(begun.answer.headers)
-    return web.Response(status=begun.answer.status, body=begun.body, headers=kept)
+    return web.Response(status=begun.answer.status, body=shown, headers=kept)
 
 
 async def _stream(journey: Journey) -> web.StreamResponse:

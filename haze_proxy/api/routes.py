@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from haze_proxy.api import chat, key, messages, models, responses
+from haze_proxy.api import chat, embeddings, key, messages, models, responses
 from haze_proxy.context import ENDPOINT, Endpoint
 from haze_proxy.gate.body import expect
 
@@ -19,13 +19,14 @@ ROUTES: Final[tuple[tuple[Endpoint, Handler], ...]] = (
     (Endpoint("POST", "/messages", "messages", "paid"), messages.create),
     (Endpoint("POST", "/messages/count_tokens", "messages", "counted"), messages.count_tokens),
     (Endpoint("POST", "/responses", "responses", "paid"), responses.create),
+    (Endpoint("POST", "/embeddings", "embeddings", "paid"), embeddings.create),
     (Endpoint("GET", "/models", "chat"), models.every),
     (Endpoint("GET", "/models/{id:.+}", "chat"), models.one),
     (Endpoint("GET", "/key", "chat"), key.show),
 )
 # The longer prefix first: aiohttp looks at them in this order.
 VERSIONED: Final = ("/v1/v1", "/v1")
-UNVERSIONED: Final = ("/chat", "/messages", "/responses", "/models", "/key")
+UNVERSIONED: Final = ("/chat", "/messages", "/responses", "/embeddings", "/models", "/key")
 
 
 Shared = Mapping[web.AppKey[Any], object]

@@ -201,7 +201,7 @@ class Directory:
     def _left_out(self, candidate: Candidate, protocol: str | None) -> str:
         if candidate.price is None:
             return "the price is unknown: add a [[models]] row with `input` and `output`, or `free = true`"
-        if candidate.price.output is None and not candidate.price.free and protocol != "embeddings":
+        if candidate.price.output is None and not candidate.price.free and not _only_input(candidate, protocol):
             return "the price of its output is unknown: add `output` to its [[models]] row"
         if protocol is not None and protocol not in candidate.channel.kind.protocols:
             return f"a channel of kind {candidate.channel.kind.name} does not speak {protocol}"
@@ -219,6 +219,11 @@ class Directory:
             reason = "another channel names this model more exactly"
         how, upstream_model = match or ("", "")
         return Verdict(channel.name, upstream_model, how, None, reason)
+
+
+def _only_input(candidate: Candidate, protocol: str | None) -> bool:
+    """Whether no output is asked for: embeddings have none. Without a protocol: whether they can be asked for."""
+    return protocol == "embeddings" or (protocol is None and "embeddings" in candidate.channel.kind.protocols)
 
 
 def session_of(headers: Mapping[str, str], body: Mapping[str, object], key: str) -> str:

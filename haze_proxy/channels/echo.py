@@ -3,15 +3,15 @@
 It is an upstream, not a shortcut: it takes the bytes another provider would get and gives the answer object the HTTP
 client gives, errors in the protocol's own envelope included. The same request always gives the same bytes.
 
-echo_reply.py says what is answered, echo_chat.py, echo_messages.py and echo_responses.py how their protocol tells it.
-A further protocol is one more such file and its row here.
+echo_reply.py says what is answered, echo_chat.py, echo_messages.py and echo_responses.py how their protocol tells it;
+echo_embeddings.py makes vectors. A further protocol is one more such file and its row here.
 """
 
 from collections.abc import Callable
 
 import orjson
 
-from haze_proxy.channels import echo_chat, echo_messages, echo_responses
+from haze_proxy.channels import echo_chat, echo_embeddings, echo_messages, echo_responses
 from haze_proxy.channels.echo_answer import EchoAnswer
 from haze_proxy.errors import BadRequest, HazeError, NotFound
 
@@ -23,6 +23,7 @@ ROUTES: dict[str, tuple[Answer, Refusal]] = {
     "/messages": (echo_messages.messages, echo_messages.refusal),
     "/messages/count_tokens": (echo_messages.count_tokens, echo_messages.refusal),
     "/responses": (echo_responses.responses, echo_chat.refusal),
+    "/embeddings": (echo_embeddings.embeddings, echo_chat.refusal),
 }
 
 

@@ -53,7 +53,13 @@ KINDS: dict[str, Kind] = {
             frozenset({"chat", "embeddings"}),
         ),
         Kind("openai-compatible", "", frozenset({"chat", "embeddings"}), needs_key=False),
-        Kind("echo", "", frozenset({"chat", "messages", "responses"}), needs_key=False, counts_tokens=True),
+        Kind(
+            "echo",
+            "",
+            frozenset({"chat", "messages", "responses", "embeddings"}),
+            needs_key=False,
+            counts_tokens=True,
+        ),
     )
 }
 
@@ -62,5 +68,6 @@ PATHS = {
     "chat": "/chat/completions",
     "messages": "/messages",
     "responses": "/responses",
+    "embeddings": "/embeddings",
 }
 COUNT_TOKENS_PATH = "/messages/count_tokens"

@@ -55,7 +55,7 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
     pace.running += 1
     try:
         request[ASK] = await body.read(request)
-        tokens = request[ASK].input_estimate + request.app[DIRECTORY].value.config.billing.output_slice_tokens
+        tokens = _expected_tokens(request)
         wait = pace.tokens.wait(paces.clock(), tokens, key.tokens_per_minute, key.tokens_per_minute)
         if wait:
             raise refused("tokens per minute", key.tokens_per_minute, wait)
@@ -69,6 +69,13 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
             # Refused, here or by the next gate: nothing was used.
             pace.requests.take(paces.clock(), -1, key.requests_per_minute)
             correct(request, 0)
+
+
+def _expected_tokens(request: web.Request) -> int:
+    """The input and one slice of output, where there can be any."""
+    ask = request[ASK]
+    slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
+    return ask.input_estimate + (0 if ask.output_limit == 0 else slice_tokens)
 
 
 async def _counted(paces: Paces, request: web.Request, handler: Handler) -> web.StreamResponse:

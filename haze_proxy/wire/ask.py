@@ -1,11 +1,13 @@
 """A request after it was read: the client's own bytes, and the few facts Haze acts on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from haze_proxy.errors import BadRequest
+from haze_proxy.wire import embeddings
 from haze_proxy.wire.splice import refuse_ambiguous
 
 
@@ -43,9 +45,14 @@ REQUIRED: dict[str, dict[str, tuple[type | tuple[type, ...], str]]] = {
     "chat": {"messages": (list, "an array")},
     "messages": {"messages": (list, "an array")},
     "responses": {"input": ((str, list), "a string or an array")},
+    "embeddings": {"input": ((str, list), "a string or an array")},
 }
 # What may take the place of a required field: it names something on the provider's account, so it is judged elsewhere.
 INSTEAD = {"input": ("prompt", "previous_response_id", "conversation")}
+# What else a protocol's fields must be.
+CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {"embeddings": embeddings.check}
+# A provider may take or refuse `stream` on these as it likes: its answer comes in one piece.
+NEVER_STREAMED = frozenset({"embeddings"})
 MODEL_CHARACTERS_MAX = 256
 # A large body is large because of texts and images. One of a million tiny values would hold the loop up for seconds and
 # memory for as long as it runs; what is smaller than this cannot.
@@ -59,11 +66,7 @@ def read(body: bytes, protocol: str) -> Ask:
     """Bytes of a request -> Ask. Raises BadRequest naming the field that is missing, ambiguous or of a wrong type."""
     parsed = _parse(body)
     refuse_ambiguous(body, parsed)
-    model = parsed.get("model")
-    if model is None:
-        raise BadRequest("model: Field required", param="model")
-    if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARACTERS_MAX:
-        raise BadRequest(f"model: Expected a string of 1 to {MODEL_CHARACTERS_MAX} characters", param="model")
+    model = _model(parsed)
     for name, (kinds, wanted) in REQUIRED[protocol].items():
         if parsed.get(name) is not None:
             _check(parsed, name, kinds, wanted)
@@ -75,7 +78,18 @@ def read(body: bytes, protocol: str) -> Ask:
     for name in COUNTS:
         if not 0 <= (parsed.get(name) or 0) <= COUNT_MAX:
             raise BadRequest(f"{name}: Expected 0 to {COUNT_MAX}", param=name)
-    return Ask(protocol, body, parsed, model, bool(parsed.get("stream")))
+    if check := CHECKS.get(protocol):
+        check(parsed)
+    return Ask(protocol, body, parsed, model, bool(parsed.get("stream")) and protocol not in NEVER_STREAMED)
+
+
+def _model(parsed: dict[str, Any]) -> str:
+    model = parsed.get("model")
+    if model is None:
+        raise BadRequest("model: Field required", param="model")
+    if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARACTERS_MAX:
+        raise BadRequest(f"model: Expected a string of 1 to {MODEL_CHARACTERS_MAX} characters", param="model")
+    return model
 
 
 def _parse(body: bytes) -> dict[str, Any]:

@@ -31,7 +31,8 @@ State = Literal["open", "complete", "error"]
 
 
 class Meter:
-    """One per stream. `protocol` is "chat", "messages" or "responses"; another raises KeyError.
+    """One per stream. `protocol` is "chat", "messages" or "responses"; another raises KeyError. Embeddings are never
+    streamed: theirs reads nothing.
 
     `hide_usage` (chat): remove the chunk that has usage and no choices, for a client that did not ask for it.
     `answers` (chat): how many choices were asked for; each has its own reason to stop.
@@ -199,7 +200,12 @@ class _Protocol:
 
 
 def text_tokens(protocol: str, body: bytes) -> int:
-    """An estimate of the output tokens of an answer that was not streamed: four bytes of its text each, rounded up."""
+    """An estimate of the output tokens of an answer that was not streamed: four bytes of its text each, rounded up.
+
+    Vectors are no text, and there may be many megabytes of them.
+    """
+    if protocol == "embeddings":
+        return 0
     return -(-sum(map(len, _PROTOCOLS[protocol].text.findall(body))) // BYTES_PER_TOKEN)
 
 
@@ -293,6 +299,7 @@ _PROTOCOLS = {
         text=re.compile(rb'"delta' + _STRING_VALUE),
         read=_read_responses,
     ),
+    "embeddings": _Protocol(words=(), member=None, text=re.compile(rb"(?!)"), read=lambda meter, event: True),
 }
 
 

@@ -116,6 +116,16 @@ def test_a_channel_that_cannot_be_called_is_inactive_and_says_why(row: dict[str,
     assert reason in found.explain("m")[0].reason
 
 
+def test_a_model_with_a_price_for_input_only_is_explained_as_served() -> None:
+    """Embeddings need no price for output; a channel that does not speak them cannot serve such a model."""
+    only_input = '[[models]]\nid = "m"\ninput = 1\n'
+    found = directory({"models": ("m",)}, {"models": ("m",), "kind": "anthropic"}, models=only_input)
+    assert served(found, "m", "embeddings") == [("c0", "m")]
+    assert served(found, "m", "chat") == []
+    assert [(verdict.channel, verdict.order) for verdict in found.explain("m")] == [("c0", 1), ("c1", None)]
+    assert "add `output`" in found.explain("m", "chat")[0].reason
+
+
 def test_a_key_never_stands_in_a_representation() -> None:
     """Logs and tracebacks print objects."""
     assert "very-secret" not in repr(directory({"models": ("m",), "api_key": "very-secret"}).channels)
