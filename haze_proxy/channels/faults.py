@@ -31,6 +31,8 @@ WALLET: Final = re.compile(
 )
 # What only the owner can change: his account may not use the model.
 ACCESS: Final = re.compile(r"does not have access to (the )?model|organization must be verified", re.IGNORECASE)
+# OpenAI says with 403 that a model makes no vectors (ragflow #1835, langchain #9270): the caller chose it.
+WRONG_MODEL: Final = re.compile(r"not allowed to generate embeddings from this model", re.IGNORECASE)
 # Ids of the owner's organisations, projects and keys, as the providers spell them; and addresses of machines.
 OWNERS_NAMES: Final = re.compile(rb"\b(?:org|proj|project|sk)[-_][A-Za-z0-9][A-Za-z0-9_-]{5,}")
 ADDRESSES: Final = re.compile(rb"\b\d{1,3}(?:\.\d{1,3}){3}\b")
@@ -92,6 +94,8 @@ def most_telling(failures: Sequence[HazeError]) -> HazeError:
 def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry_after: str | None) -> HazeError:
     """What a refusal (status 400 and up) of a channel means for the caller."""
     error = error_object(body)
+    if WRONG_MODEL.search(_message(error)) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return PassedOn(status, body)
     if status == HTTPStatus.FORBIDDEN and _is_moderated(error):
         return BadRequest(_told(channel, error) or "The provider's moderation refused the request.")
     empty = status in WALLET_STATUS and _wallet_is_empty(error, request_body)

@@ -223,6 +223,16 @@ async def test_an_error_with_status_200_is_an_error(haze: Haze, provider: Provid
     assert haze.balance() == TEN_DOLLARS
 
 
+async def test_a_model_that_makes_no_vectors_is_the_callers_mistake(haze: Haze, provider: Provider) -> None:
+    """OpenAI says so with 403, which elsewhere means that it refuses the owner's key."""
+    error = {"message": "You are not allowed to generate embeddings from this model", "type": "invalid_request_error"}
+    provider.script(Reply(status=403, body={"error": error}))
+    answer = await haze.ask("embeddings", "gpt-4o")
+    assert (answer.status, answer.error()) == (403, error)
+    (row,) = await haze.ended()
+    assert (row["ended"], row["cost"]) == ("refused upstream", 0)
+
+
 @pytest.mark.parametrize("model", [SMALL_MODEL, "local"])
 async def test_a_model_without_a_price_for_output_is_served_here_only(
     haze: Haze, provider: Provider, model: str
