@@ -34,8 +34,8 @@ async def haze(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
 
 # As openai-python 3.54.0 writes them.
 CAPTURED = {
-    "base64": b'{"input":"hello","model":"text-embedding-3-small","encoding_format":"base64"}',
-    "float": b'{"input":["a","b"],"model":"text-embedding-3-small","encoding_format":"float"}',
+    "base64": b'{"model":"text-embedding-3-small","input":"hello","encoding_format":"base64"}',
+    "float": b'{"model":"text-embedding-3-small","input":["a","b"],"encoding_format":"float"}',
 }
 
 
