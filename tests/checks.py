@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
@@ -53,6 +54,12 @@ def refused(answer: Answer, protocol: str, status: int, *, code: str | None = ""
         assert body == {"error": {"message": message, "type": kind, "param": param, "code": named}}
     assert message
     return message
+
+
+def error_events(answer: Answer) -> list[Any]:
+    """The error objects a stream told. A response that has not failed says `"error": null` of itself."""
+    lines = [line[6:] for line in answer.body.split(b"\n") if line.startswith(b"data: {")]
+    return [document["error"] for document in map(json.loads, lines) if "error" in document]
 
 
 def untouched(haze: Haze) -> None:

@@ -44,6 +44,13 @@ def asking(protocol: str, model: str = "hekiu", **fields: Any) -> Json:
     return {names.get(name, name): value for name, value in body.items()}
 
 
+def spelled(protocol: str, body: bytes) -> bytes:
+    """A body with odd spaces or values, in the protocol's own names."""
+    if protocol != "responses":
+        return body
+    return body.replace(b'"messages"', b'"input"').replace(b'"max_tokens"', b'"max_output_tokens"')
+
+
 ECHO = """
 [[channels]]
 name = "echo"

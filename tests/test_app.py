@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway import ECHO, HELLO, PATHS, apart
+from gateway import ECHO, PATHS, apart, asking
 
 from haze_proxy import config
 from haze_proxy.app import create_app
@@ -28,7 +28,7 @@ def _key(path: Path) -> str:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("protocol", ["chat", "messages"])
+@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 async def test_any_aiohttp_server_can_run_it(tmp_path: Path, aiohttp_client: Any, protocol: str, stream: bool) -> None:
     """People embed an application, and test it with aiohttp's own tools."""
     (tmp_path / "config.toml").write_text(ECHO)
@@ -36,7 +36,7 @@ async def test_any_aiohttp_server_can_run_it(tmp_path: Path, aiohttp_client: Any
     (tmp_path / "data").mkdir()
     secret = apart(_key, Path(settings.store.path))
     client = await aiohttp_client(await asyncio.to_thread(create_app, settings, {}))
-    body = {"model": "hekiu", "messages": HELLO, "max_tokens": 50, "stream": stream}
+    body = asking(protocol, max_tokens=50, stream=stream)
     answer = await client.post(PATHS[protocol], json=body, headers={"x-api-key": secret})
     assert answer.status == 200
     assert b"Hello" in await answer.read()

@@ -113,7 +113,7 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
 def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
     """What an error that came instead of a first event means: the status it would have had says so."""
     code = error.get("code")
-    status = code if isinstance(code, int) else EVENT_STATUS.get(str(error.get("type")), 502)
+    status = code if isinstance(code, int) else _status_of(str(error.get("type")), str(code))
     if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze inside its answer ({status}): {told}")
@@ -122,7 +122,7 @@ def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
     return _trouble(channel, status, error, None)
 
 
-# Anthropic's and OpenAI's error types, as the statuses they come with.
+# Anthropic's and OpenAI's error types and codes, as the statuses they come with. A failed response has only a code.
 EVENT_STATUS: Final = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -133,7 +133,23 @@ EVENT_STATUS: Final = {
     "request_too_large": 413,
     "rate_limit_error": 429,
     "overloaded_error": 529,
+    "rate_limit_exceeded": 429,
+    "no_capacity": 429,
+    "too_many_requests": 429,
+    "server_is_overloaded": 503,
+    "service_unavailable_error": 503,
+    "slow_down": 503,
 }
+# Codes of a failed response for which its request is to blame.
+CALLERS_CODE: Final = re.compile(r"image|_policy|invalid_prompt|context_length_exceeded")
+
+
+def _status_of(kind: str, code: str) -> int:
+    """The status that the error of an event would have had, by its type, else by its code."""
+    status = EVENT_STATUS.get(kind) or EVENT_STATUS.get(code)
+    if status is None:
+        status = HTTPStatus.BAD_REQUEST if CALLERS_CODE.search(code) else HTTPStatus.BAD_GATEWAY
+    return status
 
 
 def error_object(body: bytes) -> dict[str, Any] | None:

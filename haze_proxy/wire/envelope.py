@@ -65,6 +65,8 @@ def _openai(error: HazeError) -> dict[str, Any]:
 def _failed(error: HazeError, request_id: str) -> dict[str, Any]:
     told = {"code": error.openai_code or error.openai_type, "message": error.message}
     ended: dict[str, Any] = {"status": "failed", "error": told, "incomplete_details": None, "output": [], "usage": None}
+    # Strict readers want these; the client has had the true ones with `response.created`.
+    ended |= {"created_at": 0, "model": ""}
     return {
         "type": "response.failed",
         "sequence_number": LAST_SEQUENCE_NUMBER,

@@ -7,6 +7,9 @@ text costs one reading and changes nothing, because JSON strings hold neither ba
 Two things wait. The terminal event and all that follows (`held`) until the caller has committed the charge; and, so
 that no piece of it leaves early, an unfinished event with a telltale word until it is complete. With `hide_usage` every
 unfinished event waits, because it may have to be removed.
+
+OpenAI ends a Responses stream that failed with two events, `error` and `response.failed`: an `error` waits for what
+comes next, and both are held as one end.
 """
 
 import re
@@ -67,6 +70,7 @@ class Meter:
         if (
             self.state != "open"
             or self._unfinished
+            or self.error is not None
             or (self._nameless and self.model is None)
             or not chunk.endswith(b"\n\n")
             or protocol.has_telltale(chunk)
@@ -82,8 +86,10 @@ class Meter:
         rest, unsent = bytes(self._unfinished), bytes(self._unfinished[self._left :])
         self._unfinished.clear()
         shown = self._read(rest)
+        if self.error is not None and self.state == "open":
+            self.state = "error"
         if self.state != "open":
-            self.held = unsent
+            self.held += unsent
             return b""
         return unsent if shown else b""
 
@@ -118,11 +124,13 @@ class Meter:
             shown = self._read(bytes(buffer[start:position]))
             unsent = bytes(buffer[max(start, left) : position])
             if self.state != "open":
-                self.held = unsent
+                self.held += unsent
                 self._hold(bytes(buffer[position:]))
                 buffer.clear()
                 return b"".join(passing)
-            if shown:
+            if self.error is not None:
+                self.held += unsent
+            elif shown:
                 passing.append(unsent)
             start = position
         passing.append(self._begin(start, max(start, left), max(start, searched - TELLTALE_BYTES_MAX)))
@@ -138,7 +146,7 @@ class Meter:
         self._too_long = self._too_long or len(buffer) > limit
         if self._too_long:
             del buffer[: 1 - BOUNDARY_BYTES_MAX]
-        elif self._telltale or self._hide_usage:
+        elif self._telltale or self._hide_usage or self.error is not None:
             self._left = left - start
             return b""
         self._left = len(buffer)
@@ -146,6 +154,9 @@ class Meter:
 
     def _read(self, raw: bytes) -> bool:
         """Note what a finished event says. False: it is not for the client."""
+        if self.error is not None and not raw.startswith(b":"):
+            # What follows an error is its end, whatever it is, if it is not the event that says so itself.
+            self.state = "error"
         unread, self._too_long, self._telltale = self._too_long, False, False
         if unread:
             return True
@@ -177,9 +188,10 @@ class Meter:
             self.end_reason = text
             self._stopped.add(index if isinstance(index, int) else 0)
 
-    def _note_error(self, error: object) -> None:
-        self.state = "error"
+    def _note_error(self, error: object, *, is_end: bool = True) -> None:
         self.error = error if isinstance(error, dict) else {"message": str(error)}
+        if is_end:
+            self.state = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +218,11 @@ def text_tokens(protocol: str, body: bytes) -> int:
     """
     if protocol == "embeddings":
         return 0
-    return -(-sum(map(len, _PROTOCOLS[protocol].text.findall(body))) // BYTES_PER_TOKEN)
+    if protocol == "responses":
+        size = _output_bytes(_object(body).get("output"))
+    else:
+        size = sum(map(len, _PROTOCOLS[protocol].text.findall(body)))
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def _read_chat(meter: Meter, event: Event) -> bool:
@@ -269,15 +285,32 @@ def _read_responses(meter: Meter, event: Event) -> bool:
         meter.usage = usage or meter.usage
         meter.reported_final = bool(usage)
         meter.state = "complete"
+        # Some upstreams tell the whole answer at its end and nothing of it before.
+        meter.delivered_bytes = meter.delivered_bytes or _output_bytes(response.get("output"))
     if kind == "response.failed":
-        meter._note_error(response.get("error") or {})
+        meter._note_error(response.get("error") or meter.error or {})
     elif kind == "error":
-        meter._note_error(body.get("error") or body or event.data.decode("utf-8", "replace"))
+        # Before there is a response, none can fail: then this is all that comes.
+        begun = meter.model is not None or meter.upstream_id is not None
+        error = body.get("error") or body or event.data.decode("utf-8", "replace")
+        meter._note_error(error, is_end=not begun)
     return True
+
+
+def _output_bytes(output: object) -> int:
+    """The bytes of generated text in the output items of a Responses answer.
+
+    Only there: beside them an answer repeats its instructions and its tools.
+    """
+    try:
+        return sum(map(len, _OUTPUT_TEXT.findall(orjson.dumps(output))))
+    except orjson.JSONEncodeError:  # nested more deeply than any answer is
+        return 0
 
 
 # Ends with the string or, in broken JSON, with the line, so that the count does not depend on how the bytes are split.
 _STRING_VALUE = rb'"[ \t]*+:[ \t]*+"([^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+)'
+_OUTPUT_TEXT = re.compile(rb'"(?:text|refusal|arguments|input|code)' + _STRING_VALUE)
 
 _PROTOCOLS = {
     "chat": _Protocol(

@@ -10,7 +10,7 @@ from typing import Any
 import brotli  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from checks import line, parts, refused, untouched
-from gateway import ECHO, HELLO, PATHS, Haze, running
+from gateway import ECHO, HELLO, PATHS, Haze, running, spelled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,13 +18,18 @@ from haze_proxy.errors import BadRequest
 from haze_proxy.gate import body as body_gate
 from haze_proxy.wire import ask
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 GOOD: dict[str, Any] = {"model": "hekiu", "max_tokens": 8, "messages": HELLO}
 
 
 def with_(**fields: Any) -> bytes:
     """A good request with some fields changed."""
     return json.dumps({**GOOD, **fields}).encode()
+
+
+def good(protocol: str, **fields: Any) -> bytes:
+    """The same in a protocol's own names."""
+    return spelled(protocol, with_(**fields))
 
 
 def without(name: str) -> bytes:
@@ -74,7 +79,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
 }
 
 
-@BOTH
+@pytest.mark.parametrize("protocol", ["chat", "messages"])
 @pytest.mark.parametrize(("body", "told"), BODIES.values(), ids=BODIES)
 async def test_a_body_that_is_wrong_is_400_and_says_where(haze: Haze, protocol: str, body: bytes, told: str) -> None:
     """The message is all a developer gets; a 500 would be repeated by every SDK."""
@@ -83,6 +88,35 @@ async def test_a_body_that_is_wrong_is_400_and_says_where(haze: Haze, protocol: 
     field, colon, _ = told.partition(":")
     if protocol == "chat":
         assert answer.error()["param"] == (field if colon else None)
+    untouched(haze)
+
+
+RESPONSES: dict[str, tuple[bytes, str]] = {
+    "cut": (b'{"model": "hekiu", "inp', "not valid JSON"),
+    "no model": (b'{"input": "hi"}', "model: Field required"),
+    "no input": (b'{"model": "hekiu"}', "input: Field required"),
+    "null input": (b'{"model": "hekiu", "input": null}', "input: Field required"),
+    "messages instead": (with_(), "input: Field required"),
+    "input as number": (with_(input=1), "input: Expected a string or an array"),
+    "input as object": (with_(input={"role": "user"}), "input: Expected a string or an array"),
+    "limit as text": (with_(input="x", max_output_tokens="8"), "max_output_tokens: Expected a whole number"),
+    "limit as fraction": (with_(input="x", max_output_tokens=8.5), "max_output_tokens: Expected a whole number"),
+    "limit below zero": (with_(input="x", max_output_tokens=-1), "max_output_tokens: Expected 0 to 10000000"),
+    "stream as text": (with_(input="x", stream="true"), "stream: Expected a boolean"),
+    "store as text": (with_(input="x", store="true"), "store: Expected a boolean"),
+    "background as number": (with_(input="x", background=1), "background: Expected a boolean"),
+    "input twice": (b'{"model": "hekiu", "input": "x", "input": "y"}', "'input' is given twice"),
+    "store twice": (b'{"model": "hekiu", "input": "x", "store": false, "store": true}', "'store' is given twice"),
+    "store in capitals": (with_(input="x", Store=True), "Unknown field 'Store'"),
+}
+
+
+@pytest.mark.parametrize(("body", "told"), RESPONSES.values(), ids=RESPONSES)
+async def test_a_responses_body_that_is_wrong_is_400_and_says_where(haze: Haze, body: bytes, told: str) -> None:
+    """Its fields have their own names, and their own rules."""
+    answer = await haze.post(PATHS["responses"], body)
+    assert told in refused(answer, "responses", 400)
+    assert answer.error()["param"] is None or answer.error()["param"] in told
     untouched(haze)
 
 
@@ -111,7 +145,7 @@ async def test_odd_shapes_are_answered_or_refused_but_never_break(
     haze: Haze, protocol: str, stream: bool, fields: dict[str, Any]
 ) -> None:
     """Haze looks at a body before the provider does: what it does not understand must not stop it."""
-    answer = await haze.post(PATHS[protocol], with_(**fields, stream=stream))
+    answer = await haze.post(PATHS[protocol], good(protocol, **fields, stream=stream))
     assert answer.status in (200, 400, 503), answer.body
     assert answer.cut is False
     assert haze.check() == []
@@ -122,11 +156,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = st.sampled_from(["model", "messages", "stream", "max_tokens", "n", "tools", "metadata", "system", "Stream"])
+FIELDS = st.sampled_from(
+    ["model", "messages", "stream", "max_tokens", "n", "tools", "metadata", "system", "Stream", "input", "prompt"]
+)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(FIELDS, JSON, max_size=6), st.sampled_from(["chat", "messages"]))
+@given(st.dictionaries(FIELDS, JSON, max_size=6), st.sampled_from(["chat", "messages", "responses"]))
 def test_reading_a_body_ends_in_an_ask_or_in_a_complaint(body: dict[str, Any], protocol: str) -> None:
     """Of all JSON objects: nothing but BadRequest comes out of the reader."""
     try:
@@ -151,7 +187,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate"
 @pytest.mark.parametrize(("coding", "pack"), PACKERS.items(), ids=PACKERS)
 async def test_compressed_bodies_are_read(small: Haze, protocol: str, coding: str, pack: Any) -> None:
     """Large prompts are sent compressed by some clients; the upstream gets them plain."""
-    answer = await small.post(PATHS[protocol], pack(with_()), headers={"Content-Encoding": coding})
+    answer = await small.post(PATHS[protocol], pack(good(protocol)), headers={"Content-Encoding": coding})
     assert answer.status == 200, answer.body
 
 
@@ -159,7 +195,7 @@ async def test_compressed_bodies_are_read(small: Haze, protocol: str, coding: st
 async def test_zstd_is_read(small: Haze, protocol: str) -> None:
     """Codex sends it."""
     zstd = pytest.importorskip("backports.zstd")
-    answer = await small.post(PATHS[protocol], zstd.compress(with_()), headers={"Content-Encoding": "zstd"})
+    answer = await small.post(PATHS[protocol], zstd.compress(good(protocol)), headers={"Content-Encoding": "zstd"})
     assert answer.status == 200, answer.body
 
 
@@ -201,8 +237,8 @@ async def test_an_unknown_packing_is_415(small: Haze, protocol: str, coding: str
 @BOTH
 async def test_33_mib_are_too_much_and_30_are_not(haze: Haze, protocol: str) -> None:
     """The limit of the default configuration is Anthropic's own: 32 MiB."""
-    assert "32 MiB" in refused(await haze.post(PATHS[protocol], with_(x="y" * (33 * 2**20))), protocol, 413)
-    assert (await haze.post(PATHS[protocol], with_(x="y" * (30 * 2**20), max_tokens=1))).status in (200, 402)
+    assert "32 MiB" in refused(await haze.post(PATHS[protocol], good(protocol, x="y" * (33 * 2**20))), protocol, 413)
+    assert (await haze.post(PATHS[protocol], good(protocol, x="y" * (30 * 2**20), max_tokens=1))).status in (200, 402)
     assert (await haze.ask(protocol)).status == 200
 
 

@@ -8,18 +8,23 @@ from typing import Any
 
 import aiohttp
 import pytest
-from checks import quiet, refused
-from gateway import HELLO, PATHS, Answer, Haze
+from checks import error_events, quiet, refused
+from gateway import HELLO, PATHS, Haze, asking
 from provider import HANG, HANG_UP, Provider, Reply, error_body, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 FULL = 10_000_000_000
-ENDED_BY = {"chat": b"data: [DONE]", "messages": b"event: message_stop"}
+ENDED_BY = {
+    "chat": b"data: [DONE]",
+    "messages": b"event: message_stop",
+    "responses": b"event: response.completed",
+}
 # The provider's events without any word of usage.
 SILENT: dict[str, list[bytes]] = {
     "chat": events("chat", with_usage=False),
     "messages": events("messages", usage={}),
+    "responses": events("responses", usage={}),
 }
 
 
@@ -30,12 +35,6 @@ async def one_row(haze: Haze, state: str, ended: str, cost: int, *, estimated: b
     await quiet(haze)
     assert haze.balance() == FULL - cost
     return row
-
-
-def error_events(answer: Answer, protocol: str) -> list[Any]:
-    """The error objects a stream told."""
-    lines = [line[6:] for line in answer.body.split(b"\n") if line.startswith(b"data: {")]
-    return [document["error"] for document in map(json.loads, lines) if "error" in document]
 
 
 # ---- completed ----
@@ -67,7 +66,7 @@ async def test_an_answer_without_numbers_is_estimated_too(
     chained: Haze, provider: Provider, protocol: str, kind: str
 ) -> None:
     """A usage of nothing but zeros or words is none: an answer was given, and it is not free."""
-    names = ("input_tokens", "output_tokens") if protocol == "messages" else ("prompt_tokens", "completion_tokens")
+    names = ("prompt_tokens", "completion_tokens") if protocol == "chat" else ("input_tokens", "output_tokens")
     value = {"zeros": 0, "nulls": None, "odd": "many"}.get(kind)
     body = {name: field for name, field in whole(protocol).items() if name != "usage"}
     if kind != "missing":
@@ -144,6 +143,10 @@ async def test_a_whole_answer_that_breaks_is_502_and_costs_nothing(
     assert (await chained.get("/v1/key")).json()["data"]["limits"]["tokens_left"] == 1_000_000_000
 
 
+# What stands in the first event after which an answer may be whole, or has been counted.
+LAST_WORDS = (b'"finish_reason": "stop"', b"message_delta", b"response.completed")
+
+
 @BOTH
 @pytest.mark.parametrize("how", ["cut", "clean end"])
 async def test_cut_in_mid_stream_is_told_aborted_and_free(
@@ -151,13 +154,13 @@ async def test_cut_in_mid_stream_is_told_aborted_and_free(
 ) -> None:
     """At every event before the usage: a polite end would be taken for a whole answer, or repeated without limit."""
     sent = events(protocol)
-    last = next(n for n, event in enumerate(sent) if b'"finish_reason": "stop"' in event or b"message_delta" in event)
+    last = next(n for n, event in enumerate(sent) if any(word in event for word in LAST_WORDS))
     for count in range(1, last + 1):
         provider.script(Reply(chunks=[*sent[:count], *([HANG_UP] if how == "cut" else [])]))
         answer = await chained.ask(protocol, "paid", **WITH_USAGE)
         assert (answer.status, answer.cut) == (200, True)
         assert answer.body.startswith(b"".join(sent[:count]))
-        (error,) = error_events(answer, protocol)
+        (error,) = error_events(answer)
         assert error["type"] == ("api_error" if protocol == "messages" else "server_error")
         assert ENDED_BY[protocol] not in answer.body
     rows = await chained.ended(last)
@@ -172,7 +175,7 @@ async def test_cut_after_the_final_usage_costs_what_it_says(chained: Haze, provi
     provider.script(Reply(chunks=[*sent, HANG_UP]))
     answer = await chained.ask("messages", "paid", stream=True)
     assert answer.cut
-    assert len(error_events(answer, "messages")) == 1
+    assert len(error_events(answer)) == 1
     await one_row(chained, "settled", "upstream broke off", 41_000)
 
 
@@ -189,6 +192,77 @@ async def test_an_upstreams_error_instead_of_a_first_event_has_its_real_status(
         assert answer.status == (529 if protocol == "messages" else 503), answer.body
         assert answer.error()["message"] == "busy"
     assert {row["cost"] for row in await chained.ended(2)} == {0}
+
+
+FAILED: dict[str, list[str]] = {
+    "error, then failed": ['error\ndata: {"type":"error","error":{"code":"server_error","message":"no"}}', "FAILED"],
+    "OpenAI's documented error": ['error\ndata: {"type":"error","code":"server_error","message":"no","param":null}'],
+    "failed": ["FAILED"],
+    "failed, and a comment": ["FAILED", ": bye"],
+}
+
+
+@pytest.mark.parametrize("parts", FAILED.values(), ids=FAILED)
+@pytest.mark.parametrize("together", [True, False], ids=["in one piece", "one by one"])
+async def test_a_response_that_fails_in_mid_stream_is_relayed_to_its_last_event(
+    chained: Haze, provider: Provider, parts: list[str], together: bool
+) -> None:
+    """OpenAI says `error` and then `response.failed`; Codex reads only the second, the SDKs raise at the first."""
+    failed = 'response.failed\ndata: {"type":"response.failed","response":{"error":{"code":"server_error"}}}'
+    told = [
+        (part if part[0] == ":" else f"event: {part.replace('FAILED', failed)}").encode() + b"\n\n" for part in parts
+    ]
+    sent = [*events("responses")[:5], *([b"".join(told)] if together else told)]
+    provider.script(Reply(chunks=sent))
+    answer = await chained.ask("responses", "paid", stream=True)
+    assert (answer.status, answer.cut) == (200, False)
+    assert b"".join(sent).removesuffix(b": bye\n\n") == answer.body.removesuffix(b": bye\n\n")
+    await one_row(chained, "void", "upstream error", 0)
+
+
+async def test_a_response_that_failed_costs_what_it_says_it_used(chained: Haze, provider: Provider) -> None:
+    """The provider has counted and will bill."""
+    usage = '"usage":{"input_tokens":11,"output_tokens":3}'
+    failed = f'data: {{"type":"response.failed","response":{{"error":{{"code":"server_error"}},{usage}}}}}\n\n'
+    provider.script(Reply(chunks=[*events("responses")[:5], failed.encode()]))
+    assert (await chained.ask("responses", "paid", stream=True)).body.endswith(failed.encode())
+    await one_row(chained, "settled", "upstream error", 41_000)
+
+
+# The error of an event -> the status that a first event of it becomes.
+FIRST: dict[str, tuple[dict[str, Any], int]] = {
+    "a limit": ({"code": "rate_limit_exceeded", "message": "m"}, 429),
+    "a limit by its type": ({"type": "too_many_requests", "code": "no_capacity", "message": "m"}, 429),
+    "trouble": ({"code": "server_error", "message": "m"}, 502),
+    "overload": ({"code": "server_is_overloaded", "message": "m"}, 503),
+    "too long": ({"code": "context_length_exceeded", "message": "m"}, 400),
+    "a bad image": ({"code": "invalid_image_url", "message": "m"}, 400),
+    "a policy": ({"code": "image_content_policy_violation", "message": "m"}, 400),
+    "an empty wallet": ({"code": "insufficient_quota", "message": "m"}, 503),
+    "no reason": ({}, 502),
+}
+
+
+@pytest.mark.parametrize("how", ["failed", "error", "flat error", "whole"])
+@pytest.mark.parametrize(("error", "status"), FIRST.values(), ids=FIRST)
+async def test_a_response_that_fails_at_once_has_a_status(
+    chained: Haze, provider: Provider, error: dict[str, Any], status: int, how: str
+) -> None:
+    """A status is what SDKs repeat by, and what a second channel can still replace."""
+    failed = {"id": "resp_1", "object": "response", "status": "failed", "error": error or {"code": None}, "output": []}
+    documents: dict[str, Any] = {
+        "failed": {"type": "response.failed", "response": {**failed, "error": error or None}},
+        "error": {"type": "error", "error": error},
+        "flat error": {**error, "type": "error", "sequence_number": 0},
+    }
+    if how == "whole":
+        provider.script(Reply(body=failed))
+    else:
+        provider.script(Reply(chunks=[b"data: " + json.dumps(documents[how]).encode() + b"\n\n"]))
+    answer = await chained.ask("responses", "paid", stream=how != "whole")
+    usual = status != 503 or error.get("code") == "insufficient_quota"
+    refused(answer, "responses", status, code="" if usual else None)
+    await one_row(chained, "void", "failed upstream", 0)
 
 
 @BOTH
@@ -209,7 +283,7 @@ async def test_an_upstreams_own_error_event_is_relayed_once_and_closed_in_order(
 
 async def leave_after(haze: Haze, protocol: str, count: int, provider: Provider) -> None:
     """Read until `count` events are here, then close the socket as a killed client does."""
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, **WITH_USAGE}
+    body = asking(protocol, "paid", max_tokens=100, **WITH_USAGE)
     async with aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bearer {haze.key}"}
         response = await session.post(haze.url + PATHS[protocol], json=body, headers=headers)
@@ -232,7 +306,8 @@ async def test_who_leaves_a_stream_pays_what_was_delivered_and_stops_the_upstrea
     for count in range(1, len(sent) + 1):
         provider.script(Reply(chunks=[*sent[:count], HANG]))
         await leave_after(chained, protocol, count, provider)
-        delivered.append(sum(text in b"".join(sent[:count]) for text in (b'"Hello"', b'" there"', b'"!"')))
+        told = b"".join(sent[:count])
+        delivered.append(sum(text in told for text in (b'"Hello"', b'" there"', b'"!"')))
     rows = await chained.ended(len(sent))
     for row, texts in zip(rows, delivered, strict=True):
         assert (row["state"], row["ended"], row["estimated"]) == ("settled", "client left", 1)

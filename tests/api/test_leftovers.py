@@ -7,7 +7,7 @@ import pytest
 from gateway import Haze
 from provider import HANG_UP, Provider, Reply, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 def choice(index: int, text: str | None, finish: str | None) -> bytes:

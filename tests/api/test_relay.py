@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from checks import exchange, parts, refused, untouched
-from gateway import ECHO, HELLO, PAID, PATHS, Haze, channel, running
+from gateway import ECHO, PAID, PATHS, Haze, asking, channel, running, spelled
 from provider import HANG_UP, Provider, Reply, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 @pytest.fixture
@@ -71,13 +71,24 @@ ODD: dict[str, bytes] = {
 }
 
 
+# A responses body that does not ask to keep nothing is made to: that is tested elsewhere.
+NOT_KEPT: dict[str, dict[str, bool]] = {"chat": {}, "messages": {}, "responses": {"store": False}}
+
+
+def odd(protocol: str, body: bytes, model: bytes) -> bytes:
+    """An odd body for a protocol and a model."""
+    if protocol == "responses":
+        body = body.replace(b"{", b'{"store" :false,', 1)
+    return spelled(protocol, body).replace(b"MODEL", model)
+
+
 @BOTH
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
 async def test_without_an_alias_the_body_goes_up_as_it_came(
     chained: Haze, provider: Provider, protocol: str, body: bytes
 ) -> None:
     """Prompt caches and signatures go by bytes: a changed prefix is another price, or a 400."""
-    body = body.replace(b"MODEL", b"paid")
+    body = odd(protocol, body, b"paid")
     answer = await chained.post(PATHS[protocol], body)
     assert answer.status == 200, answer.body
     (received,) = provider.requests
@@ -90,10 +101,10 @@ async def test_an_alias_changes_the_models_name_and_nothing_else(
     aliased: Haze, provider: Provider, protocol: str, body: bytes
 ) -> None:
     """The one value that must differ, written so that any JSON reader gets it back."""
-    answer = await aliased.post(PATHS[protocol], body.replace(b"MODEL", b"short"))
+    answer = await aliased.post(PATHS[protocol], odd(protocol, body, b"short"))
     assert answer.status == 200, answer.body
     (received,) = provider.requests
-    assert received.body == body.replace(b'"MODEL"', '"vendor/long \\"quoted\\" é"'.encode())
+    assert received.body == odd(protocol, body, 'vendor/long \\"quoted\\" é'.encode())
     assert received.json()["model"] == 'vendor/long "quoted" é'
     (row,) = await aliased.ended()
     assert (row["model"], row["upstream_model"]) == ("short", 'vendor/long "quoted" é')
@@ -118,8 +129,8 @@ async def test_a_field_that_can_be_read_in_two_ways_is_refused(
     chained: Haze, provider: Provider, protocol: str, members: str, named: str
 ) -> None:
     """Haze would price one reading, and the provider serve the other."""
-    body = '{"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], ' + members + "}"
-    answer = await chained.post(PATHS[protocol], body.replace('"max_tokens": 9, ', "").encode())
+    body = '{"messages": [{"role": "user", "content": "hi"}], "input": "hi", ' + members + "}"
+    answer = await chained.post(PATHS[protocol], body.encode())
     assert named in refused(answer, protocol, 400)
     assert provider.requests == []
     untouched(chained)
@@ -129,7 +140,7 @@ async def test_a_field_that_can_be_read_in_two_ways_is_refused(
 @pytest.mark.parametrize("query", ["beta=true", "a=1&b=%20%2F%2B+&c", "x=%E2%82%AC", "x=%0D%0AX-Evil:%201%0D%0A"])
 async def test_the_query_goes_up_as_it_came(chained: Haze, provider: Provider, protocol: str, query: str) -> None:
     """Claude Code sends ?beta=true with every turn; decoded, a query could end the line and begin a header."""
-    body = json.dumps({"model": "paid", "max_tokens": 9, "messages": HELLO}).encode()
+    body = json.dumps(asking(protocol, "paid", max_tokens=9, **NOT_KEPT[protocol])).encode()
     head = f"POST {PATHS[protocol]}?{query} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nx-api-key: {chained.key}\r\n"
     raw = await exchange(chained, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     assert parts(raw)[0] == 200
@@ -141,7 +152,8 @@ async def test_the_query_goes_up_as_it_came(chained: Haze, provider: Provider, p
 async def test_a_large_body_passes(chained: Haze, provider: Provider, protocol: str) -> None:
     """Screenshots and PDFs make bodies of megabytes: the whole of it arrives, and nothing warns or waits."""
     image = "A" * (3 * 2**20)
-    body = json.dumps({"model": "paid", "max_tokens": 9, "messages": [{"role": "user", "content": image}]}).encode()
+    turns = [{"role": "user", "content": image}]
+    body = json.dumps(asking(protocol, "paid", max_tokens=9, messages=turns, **NOT_KEPT[protocol])).encode()
     assert (await chained.post(PATHS[protocol], body)).status == 200
     assert hashlib.sha256(provider.requests[0].body).digest() == hashlib.sha256(body).digest()
 

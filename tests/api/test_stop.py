@@ -5,20 +5,20 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from gateway import ECHO, HELLO, PAID, PATHS, channel, running
+from gateway import ECHO, PAID, PATHS, asking, channel, running
 from provider import HANG, Provider, Reply, events
 
 from haze_proxy.store import database
 
 
-@pytest.mark.parametrize("protocol", ["chat", "messages"])
+@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 async def test_a_stream_that_outlives_the_server_is_told_so_and_not_charged(
     tmp_path: Path, provider: Provider, protocol: str
 ) -> None:
     """The caller did not leave: half an answer is not his debt, and must not look whole."""
     provider.script(Reply(chunks=[*events(protocol)[:4], HANG]))
     text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": True}
+    body = asking(protocol, "paid", max_tokens=100, stream=True)
     async with aiohttp.ClientSession() as session:
         async with running(tmp_path, text) as haze:
             headers = {"Authorization": f"Bearer {haze.key}"}
@@ -55,10 +55,10 @@ async def test_a_call_that_outlives_the_server_is_told_to_come_again(tmp_path: P
     """503 with a time is what every SDK repeats by itself."""
     provider.script(Reply(late=HANG))
     async with running(tmp_path, ECHO + PAID + channel("openai", provider.url)) as haze:
-        path, asking = haze.path, asyncio.create_task(haze.ask("chat", "paid"))
+        path, calling = haze.path, asyncio.create_task(haze.ask("chat", "paid"))
         await provider.received(1)
         leaving = asyncio.create_task(haze.app.shutdown())
-        answer = await asking
+        answer = await calling
         await leaving
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
     assert await asyncio.to_thread(_ended, path) == [("void", "server stopped", 0)]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from checks import exchange, parts
-from gateway import HELLO, PAID, PATHS, Haze, channel, running
+from gateway import HELLO, PAID, PATHS, Haze, asking, channel, running
 from provider import HANG_UP, Provider, Reply, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 USAGE = {"stream_options": {"include_usage": True}}
 
 
@@ -67,7 +67,7 @@ async def test_each_event_arrives_before_the_next_is_sent(chained: Haze, provide
     gates = [asyncio.Event() for _ in sent]
     steps = [step for gate, event in zip(gates, sent, strict=True) for step in (gate, event)]
     provider.script(Reply(chunks=steps))
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 9, "stream": True, **USAGE}
+    body = asking(protocol, "paid", max_tokens=9, stream=True, **USAGE)
     gates[0].set()
     async with chained.session.post(
         chained.url + PATHS[protocol], json=body, headers={"x-api-key": chained.key}
@@ -140,7 +140,7 @@ async def test_a_proxy_that_speaks_http_1_0_gets_a_stream_too(
     """nginx asks so unless it is told otherwise; the end of the connection is the end of the answer there."""
     sent = events(protocol)
     provider.script(Reply(chunks=sent if how == "whole" else [*sent[:3], HANG_UP]))
-    body = json.dumps({"model": "paid", "messages": HELLO, "max_tokens": 9, "stream": True, **USAGE}).encode()
+    body = json.dumps(asking(protocol, "paid", max_tokens=9, stream=True, **USAGE)).encode()
     head = (
         f"POST {PATHS[protocol]} HTTP/1.0\r\nHost: h\r\nx-api-key: {chained.key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )

@@ -25,7 +25,7 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.kinds import KINDS, PATHS
 from haze_proxy.errors import HazeError, UpstreamFailed, UpstreamSilent
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 

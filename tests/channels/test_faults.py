@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from checks import refused
-from gateway import HELLO, PAID, PATHS, Haze, channel, running
+from gateway import PAID, PATHS, Haze, asking, channel, running
 from provider import HANG, Provider, Reply, error_body, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 Told = dict[str, Any]
 
@@ -49,7 +49,7 @@ async def test_the_requests_own_fault_comes_back_byte_for_byte(
     """Claude Code compacts, drops a beta or a field by the exact words of a 400."""
     provider.script(Reply(status=status, body=body, headers={"x-should-retry": "false", "Retry-After": "7"}))
     turns = [{"role": "user", "content": "please purchase credits"}]
-    request = {"model": "paid", "messages": turns, "max_tokens": 9, "stream": stream}
+    request = asking(protocol, "paid", messages=turns, max_tokens=9, stream=stream)
     answer = await chained.post(PATHS[protocol], request)
     assert (answer.status, answer.body) == (status, body)
     assert (answer.headers["x-should-retry"], answer.headers["Retry-After"]) == ("false", "7")
@@ -204,5 +204,5 @@ async def test_an_upstream_that_is_not_there_is_502(tmp_path: Path, protocol: st
     """What the operating system says about it is the owner's business: it names addresses."""
     kind = "anthropic" if protocol == "messages" else "openai"
     async with running(tmp_path, PAID + channel(kind, "http://127.0.0.1:1/v1")) as haze:
-        message = refused(await haze.ask(protocol, "paid", messages=HELLO), protocol, 502)
+        message = refused(await haze.ask(protocol, "paid"), protocol, 502)
         assert "127.0.0.1" not in message

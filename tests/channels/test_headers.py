@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from gateway import PAID, PATHS, Haze, channel, running
+from gateway import PAID, PATHS, Haze, asking, channel, running
 from provider import Provider, Reply, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
-KIND = {"chat": "openai", "messages": "anthropic"}
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+KIND = {"chat": "openai", "messages": "anthropic", "responses": "openai"}
 
 # What a client may send -> the channel kinds and protocols that get to see it.
 NEVER_UP = {
@@ -86,7 +86,7 @@ ALWAYS_DOWN = {
 
 async def sent_up(haze: Haze, provider: Provider, protocol: str, headers: dict[str, str]) -> dict[str, str]:
     """Headers as the provider got them, names in lower case."""
-    body = {"model": "paid", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    body = asking(protocol, "paid", max_tokens=9)
     answer = await haze.post(PATHS[protocol], body, headers=headers)
     assert answer.status == 200, answer.body
     return {name.lower(): value for name, value in provider.requests[-1].headers.items()}
@@ -109,7 +109,7 @@ async def test_the_clients_credential_is_replaced_by_the_owners(
     """The customer's key must never leave the house, nor a second credential beside the channel's."""
     bearer, plain = {"Authorization": f"Bearer {chained.key}"}, {"x-api-key": chained.key}
     sent = {"Authorization": bearer, "x-api-key": plain, "both": bearer | plain}[header]
-    body = {"model": "paid", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    body = asking(protocol, "paid", max_tokens=9)
     assert (await chained.post(PATHS[protocol], body, key="", headers=sent)).status == 200
     seen = provider.requests[0].headers
     assert chained.key not in str(seen)
@@ -177,7 +177,7 @@ async def test_what_connection_lists_is_for_the_next_hop_only(chained: Haze, pro
     """RFC 9110 7.6.1, in both directions; `close` among them must not stop it."""
     listed = {"Connection": "close, X-Hop, x-other", "X-Hop": "1", "X-Other": "2", "X-Kept": "3"}
     provider.script(Reply(body=whole(protocol), headers=listed))
-    body = {"model": "paid", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    body = asking(protocol, "paid", max_tokens=9)
     answer = await chained.post(PATHS[protocol], body, headers={**listed, "Connection": "keep-alive, X-Hop, x-other"})
     seen = provider.requests[0].headers
     assert (seen.get("X-Hop"), seen.get("X-Other"), seen.get("X-Kept")) == (None, None, "3")

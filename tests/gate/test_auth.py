@@ -110,7 +110,7 @@ async def test_an_expired_key_is_refused_and_one_that_expires_later_is_not(haze:
     assert (await haze.get("/v1/key", key=future)).status == 200
 
 
-@pytest.mark.parametrize("protocol", ["chat", "messages"])
+@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 async def test_a_disabled_account_is_told_so_and_comes_back(haze: Haze, protocol: str) -> None:
     """403 and not 401: the key is right, so making another one would not help."""
     haze.rows("UPDATE accounts SET disabled_at = 1")

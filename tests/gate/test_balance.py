@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from checks import held, refused, untouched
-from gateway import ECHO, HELLO, PAID, PATHS, Haze, channel, running
+from gateway import ECHO, PAID, PATHS, Haze, asking, channel, running
 from provider import Provider, Reply, right_answer
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 NANO = 1_000_000_000
 
 
@@ -32,6 +32,9 @@ HOLDS: dict[str, tuple[str, dict[str, Any], int]] = {
     "chat stream, less than a slice": ("chat", {"max_tokens": 70, "stream": True}, 70),
     "messages, its own limit": ("messages", {"max_tokens": 70}, 70),
     "messages stream, a slice": ("messages", {"max_tokens": 128_000, "stream": True}, 2048),
+    "responses, its own limit": ("responses", {"max_tokens": 70}, 70),
+    "responses, no limit: the model's": ("responses", {}, 1000),
+    "responses stream, a slice": ("responses", {"max_tokens": 32_000, "stream": True}, 2048),
 }
 
 
@@ -42,7 +45,7 @@ async def test_what_a_request_may_cost_is_held_while_it_runs(
     """Too little and a balance is overrun; too much and paying customers of long answers are refused."""
     gate = asyncio.Event()
     provider.otherwise = lambda received: Reply(status=400, late=gate, body={"error": {"message": "no"}})
-    body = {"model": "paid", "messages": HELLO, **fields}
+    body = asking(protocol, "paid", **fields)
     running = asyncio.create_task(chained.post(PATHS[protocol], body))
     await provider.received(1)
     assert held(chained) == worth(body, output)
@@ -59,7 +62,7 @@ async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
 ) -> None:
     """Clients show this text as it stands: it is the only help a person in a terminal gets."""
     key = await chained.known(chained.account("0.0001", email="poor@example.com"))
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": stream}
+    body = asking(protocol, "paid", max_tokens=100, stream=stream)
     answer = await chained.post(PATHS[protocol], body, key=key)
     message = refused(answer, protocol, 402)
     needed = f"{worth(body, 100) / NANO:.9f}".rstrip("0")
@@ -73,7 +76,7 @@ async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
 @BOTH
 async def test_to_the_last_nano_dollar(chained: Haze, protocol: str) -> None:
     """A balance that just pays the hold is enough; one nano-dollar less is not."""
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100}
+    body = asking(protocol, "paid", max_tokens=100)
     enough = worth(body, 100)
     keys = {
         amount: chained.account(f"{amount / NANO:.9f}", email=f"{amount}@example.com")
@@ -129,7 +132,7 @@ async def test_a_keys_budget_is_held_and_spent_beside_the_balance(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
     """A budget is what the owner of an account promises himself: running requests count against it, too."""
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100}
+    body = asking(protocol, "paid", max_tokens=100)
     budget = worth(body, 100) + 50_000
     key = await chained.known(chained.account("10", email="budget@example.com", budget=budget))
     gate = asyncio.Event()
@@ -222,7 +225,7 @@ async def test_64_at_once_with_money_for_ten_are_ten_answers(
     tmp_path: Path, provider: Provider, protocol: str, stream: bool
 ) -> None:
     """The promise of a prepaid balance: however many ask at once, it cannot be overrun."""
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": stream}
+    body = asking(protocol, "paid", max_tokens=100, stream=stream)
     gate = asyncio.Event()
     decided = 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from gateway import ECHO, HELLO, PAID, PATHS, Haze, channel, running
+from gateway import ECHO, HELLO, PAID, PATHS, Haze, asking, channel, running
 from provider import HANG, Provider, Reply, events
 
 from haze_proxy.errors import Unavailable
@@ -18,7 +18,7 @@ from haze_proxy.gate import body as body_gate
 from haze_proxy.gate.body import BODIES, MIB, BodyShare
 from haze_proxy.wire.ask import Ask
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 async def test_large_bodies_wait_for_their_share_in_turn() -> None:
@@ -69,7 +69,8 @@ async def test_every_ending_gives_the_share_back(chained: Haze, protocol: str, p
     share = chained.app[BODIES]
     turns = [{"role": "user", "content": "word " * 500_000}]
     for fields, status in (({}, 200), ({"model": "nobody"}, 503), ({"model": 5}, 400), ({"max_tokens": 10**7}, 402)):
-        sent = json.dumps({"model": "paid", "max_tokens": 10, "messages": turns, **fields}).encode()
+        asked = {"model": "paid", "max_tokens": 10, "messages": turns, **fields}
+        sent = json.dumps(asking(protocol, **asked)).encode()
         headers = {"Content-Encoding": "gzip"} if packed else {}
         answer = await chained.post(PATHS[protocol], gzip.compress(sent) if packed else sent, headers=headers)
         assert answer.status == status
@@ -81,7 +82,8 @@ async def test_a_stream_lets_its_body_go_when_it_begins(chained: Haze, provider:
     """A stream lasts for minutes, and nobody reads its request again."""
     provider.script(Reply(chunks=[*events(protocol)[:4], HANG]))
     turns = [{"role": "user", "content": "word " * 500_000}]
-    sent = io.BytesIO(json.dumps({"model": "paid", "max_tokens": 10, "messages": turns, "stream": True}).encode())
+    asked = asking(protocol, "paid", max_tokens=10, messages=turns, stream=True)
+    sent = io.BytesIO(json.dumps(asked).encode())
     headers = {"Authorization": f"Bearer {chained.key}"}
     async with chained.session.post(chained.url + PATHS[protocol], data=sent, headers=headers) as answer:
         assert await answer.content.readany()
@@ -180,11 +182,18 @@ async def test_who_leaves_while_he_sends_leaves_nothing_behind(
     assert (await haze.get("/v1/key")).json()["data"]["limits"]["running_requests"] == 0
 
 
+# Half an event, and how an error begins.
+HALVES: dict[str, tuple[bytes, bytes]] = {
+    "chat": (b'data: {"id": "x", "model": "paid", "choi', b'data: {"error"'),
+    "messages": (b'event: content_block_delta\ndata: {"type": "content_block_delta", "in', b"event: error"),
+    "responses": (b'event: response.output_text.delta\ndata: {"type": "resp', b"event: response.failed"),
+}
+
+
 @BOTH
 async def test_an_error_after_half_an_event_stands_alone(tmp_path: Path, protocol: str) -> None:
     """Glued to half an event, no client could read it."""
-    half = b'event: content_block_delta\ndata: {"type": "content_block_delta", "in' if protocol == "messages" else (
-        b'data: {"id": "x", "model": "paid", "choi')  # fmt: skip
+    half, begin = HALVES[protocol]
     async with Provider() as provider:
         provider.script(Reply(chunks=[*events(protocol)[:2], half]))
         text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
@@ -192,7 +201,7 @@ async def test_an_error_after_half_an_event_stands_alone(tmp_path: Path, protoco
             fields = {"stream_options": {"include_usage": True}} if protocol == "chat" else {}
             answer = await haze.ask(protocol, "paid", stream=True, **fields)
     assert answer.cut
-    assert b"\n\n" + (b"event: error" if protocol == "messages" else b'data: {"error"') in answer.body
+    assert half + b"\n\n" + begin in answer.body
 
 
 async def test_a_providers_absurd_numbers_do_not_empty_an_account(chained: Haze, provider: Provider) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from checks import exchange, locked, parts, refused, untouched
-from gateway import ECHO, HELLO, PATHS, Answer, Haze, running
+from gateway import ECHO, PATHS, Answer, Haze, asking, running
 
 from haze_proxy.gate.rate_limit import PACES
 
 Ask = dict[str, Any]
 Cause = Callable[[Haze, str, Ask], Awaitable[Answer]]
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 @pytest.fixture
@@ -89,9 +89,7 @@ async def test_a_refusal_speaks_the_callers_protocol_and_leaves_nothing_behind(
     small: Haze, status: int, cause: Cause, protocol: str, stream: bool
 ) -> None:
     """SDKs choose their exception by status and body; a refused stream must not begin, and nobody pays for a no."""
-    answer = await cause(
-        small, PATHS[protocol], {"model": "hekiu", "max_tokens": 8, "messages": HELLO, "stream": stream}
-    )
+    answer = await cause(small, PATHS[protocol], asking(protocol, max_tokens=8, stream=stream))
     message = refused(answer, protocol, status)
     assert ("Retry-After" in answer.headers) == (status == 429)
     assert ("WWW-Authenticate" in answer.headers) == (status == 401)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from checks import refused
-from gateway import HELLO, PATHS, Answer, Haze
+from gateway import HELLO, PATHS, Answer, Haze, asking
 from provider import Provider, Reply, whole
 
 from haze_proxy.gate.rate_limit import PACES
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 COUNT = {"model": "hekiu", "messages": HELLO}
 
 
@@ -129,6 +129,8 @@ async def test_a_refused_request_consumes_nothing(
 ) -> None:
     """Real clients repeat a refused request thirty times; the next good one must still pass."""
     key = await limited(haze, requests_per_minute=60, tokens_per_minute=100_000, models=("hekiu", "unserved"))
+    if isinstance(body, dict):
+        body = asking(protocol, **body) if "messages" in body else body
     for _ in range(12):
         assert (await haze.post(PATHS[protocol], body, key=key, headers=headers)).status == status
     limits = (await haze.get("/v1/key", key=key)).json()["data"]["limits"]

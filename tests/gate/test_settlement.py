@@ -18,7 +18,7 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.context import DIRECTORY
 from haze_proxy.store.writer import PLACES
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
+BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 
@@ -127,11 +127,12 @@ async def test_what_was_used_beyond_the_hold_is_taken_as_far_as_there_is_money(
 ) -> None:
     """An estimate that was too low is the house's loss: no balance goes below zero, and the books still add up."""
     key = await chained.known(chained.account("0.003", email="short@example.com"))
-    names = ("input_tokens", "output_tokens") if protocol == "messages" else ("prompt_tokens", "completion_tokens")
+    names = ("prompt_tokens", "completion_tokens") if protocol == "chat" else ("input_tokens", "output_tokens")
     used = {names[0]: 11, names[1]: 900}
+    limit = {"max_tokens": 100}
     reply = Reply(chunks=events(protocol, usage=used)) if stream else Reply(body=whole(protocol, usage=used))
     provider.script(reply)
-    assert (await chained.ask(protocol, "paid", key=key, max_tokens=100, stream=stream)).status == 200
+    assert (await chained.ask(protocol, "paid", key=key, stream=stream, **limit)).status == 200
     (row,) = await chained.ended()
     assert (row["cost"], row["shortfall"]) == (9_011_000, 6_011_000)
     assert (chained.balance(2), held(chained, 2)) == (0, 0)

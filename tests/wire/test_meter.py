@@ -155,6 +155,46 @@ def test_an_error_event_is_the_end_in_every_spelling(protocol: str, event: bytes
     assert (meter.state, meter.error, meter.finished, meter.held) == ("error", error, False, event)
 
 
+TOLD_AT_THE_END = [
+    {"type": "message", "content": [{"type": "output_text", "text": "Hello"}, {"type": "refusal", "refusal": "No"}]},
+    {"type": "function_call", "name": "shell", "arguments": '{"a":1}'},
+    {"type": "custom_tool_call", "name": "patch", "input": "x"},
+]
+
+
+@pytest.mark.parametrize("end", ["completed", "incomplete", "failed"])
+def test_an_answer_told_only_at_its_end_counts_as_delivered(end: str) -> None:
+    """Without usage it is all there is to charge by; what the answer repeats of its request is not generated."""
+    response = {"instructions": [{"text": "long" * 99}], "tools": [{"input": "long" * 99}], "output": TOLD_AT_THE_END}
+    meter = Meter("responses")
+    meter.feed(b"data: " + orjson.dumps({"type": f"response.{end}", "response": response}) + b"\n\n")
+    # "Hello", "No", "{\"a\":1}" and "x", as JSON spells them.
+    assert (meter.delivered_bytes, meter.delivered_tokens) == (17, 5)
+    assert meter_module.text_tokens("responses", orjson.dumps(response)) == 5
+
+
+@pytest.mark.parametrize("output", [b"null", b"7", b"[]", b"[7]", b"[" * 500 + b"]" * 500])
+def test_an_output_of_odd_shape_counts_as_nothing(output: bytes) -> None:
+    """A metering fault never breaks the answer."""
+    assert meter_module.text_tokens("responses", b'{"output":' + output + b"}") == 0
+
+
+def test_what_follows_an_error_is_held_with_it_whatever_it_is() -> None:
+    """It was the upstream's last word, or nobody knows what it was: never an answer that goes on."""
+    begun = b'data: {"type":"response.created","response":{"id":"r"}}\n\n'
+    error, after = (
+        b'data: {"type":"error","code":"x"}\n\n',
+        b'data: {"type":"response.output_text.delta","delta":"a"}\n\n',
+    )
+    meter = Meter("responses")
+    assert (meter.feed(begun + error), meter.state) == (begun, "open")
+    assert (meter.feed(after[:9]), meter.feed(after[9:]), meter.state) == (b"", b"", "error")
+    assert (meter.held, meter.close(), meter.finished) == (error + after, b"", False)
+    meter = Meter("responses")
+    meter.feed(begun + error + b'data: {"type":"response.failed","response":{}}\n\n')
+    assert (meter.state, meter.error) == ("error", {"type": "error", "code": "x"})
+
+
 def test_the_open_block_is_known() -> None:
     """A stream that must end early closes the block it is in."""
     meter, seen = Meter("messages"), []
@@ -184,6 +224,10 @@ _ODD_PIECES = [
     b'{"type":"content_block_start","index":"x"}',
     b'{"type":["error"]}',
     b'{"type":"response.completed","response":[]}',
+    b'{"type":"response.created","response":{"id":"r"}}',
+    b'{"type":"response.failed","response":{}}',
+    b'{"type":"error"}',
+    b": a comment",
     b'"content":"\\',
     b'"usage":{',
     b"[1]",
