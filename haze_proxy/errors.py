@@ -22,7 +22,6 @@ The columns are those of the published error table: OpenAI's `type` and `code`, 
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 
 class HazeError(Exception):
@@ -32,10 +31,10 @@ class HazeError(Exception):
     Retry-After header. `final` errors carry `x-should-retry: false`: official SDKs then do not repeat the request.
     """
 
-    status: ClassVar[int] = 500
-    openai_type: ClassVar[str] = "server_error"
-    openai_code: ClassVar[str | None] = None
-    anthropic_type: ClassVar[str] = "api_error"
+    status: int = 500
+    openai_type: str = "server_error"
+    openai_code: str | None = None
+    anthropic_type: str = "api_error"
     final: bool = False
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:

@@ -18,15 +18,11 @@ from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import CLIENT
 from haze_proxy.errors import UpstreamFailed
-from haze_proxy.wire import embeddings
+from haze_proxy.wire import embeddings, failures
 from haze_proxy.wire.sse import BOUNDARY
 
 # As much may arrive before the first event is complete; then the answer starts all the same.
 PEEK_BYTES_MAX: Final = 64 * 2**10
-# Where a protocol's answers have what was asked for.
-CONTENT: Final = {"chat": "choices", "messages": "content", "responses": "output", "embeddings": "data"}
-# A model may have had nothing to say, and have counted its input; no vector is no answer.
-MAY_BE_EMPTY: Final = frozenset({"chat", "messages", "responses"})
 # How an answer is read where not all of it needs to be.
 READERS: Final[dict[str, Callable[[bytes], Any]]] = {"embeddings": embeddings.outline}
 
@@ -117,9 +113,6 @@ def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
         ) from error
     if not isinstance(parsed, dict):
         raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
-    if not parsed.get(CONTENT[protocol]):
-        if parsed.get("error"):
-            raise faults.judge_event(channel, faults.error_object(body) or {})
-        if not parsed.get("usage") or protocol not in MAY_BE_EMPTY:
-            raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that answers nothing.")
+    if (failure := failures.of_answer(protocol, parsed)) is not None:
+        raise faults.judge_event(channel, failure)
     return parsed

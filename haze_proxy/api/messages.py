@@ -12,7 +12,7 @@ from haze_proxy.channels.client import Call
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.channels.faults import PassedOn, judge
 from haze_proxy.channels.kinds import COUNT_TOKENS_PATH
-from haze_proxy.context import ASK, CANDIDATES, CLIENT
+from haze_proxy.context import ASK, CANDIDATES, CLIENT, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ async def count_tokens(request: web.Request) -> web.Response:
             return await _counted(request, candidate)
         except PassedOn as refusal:
             if refusal.upstream_status != 404:
-                return web.Response(status=refusal.upstream_status, body=refusal.body, content_type="application/json")
+                body = refusal.body_for("messages", request[REQUEST_ID])
+                return web.Response(status=refusal.upstream_status, body=body, content_type="application/json")
         except (HazeError, ValueError) as error:
             log.warning("Channel %s could not count tokens (%s); estimated.", candidate.channel.name, error)
     return web.json_response({"input_tokens": request[ASK].input_estimate})

@@ -38,9 +38,17 @@ async def relay(request: web.Request) -> web.StreamResponse:
     try:
         return await (_stream(journey) if journey.ask.stream else _whole(journey))
     except PassedOn as refusal:
-        return web.Response(status=refusal.upstream_status, body=refusal.body, headers=refusal.headers)
+        return _passed_on(journey, refusal)
     finally:
         running.discard(task)
+
+
+def _passed_on(journey: Journey, refusal: PassedOn) -> web.Response:
+    # Whatever it came as: a page, a text, an event of a stream.
+    kept = CIMultiDict(refusal.headers)
+    kept["Content-Type"] = "application/json"
+    body = refusal.body_for(journey.ask.protocol, journey.request_id)
+    return web.Response(status=refusal.upstream_status, body=body, headers=kept)
 
 
 async def _begin(journey: Journey) -> Begun:

@@ -1,4 +1,4 @@
-"""Whose fault is an upstream's refusal? The caller's own goes back as it came; the owner's trouble never does.
+"""Whose fault is an upstream's refusal? The caller's own goes back in its words; the owner's trouble never does.
 
 Sources for the phrases of an empty wallet: the providers' error references and threads about clients that were told to
 top up somebody else's account. They are looked for in the error object only, and not when the request says them itself.
@@ -11,16 +11,10 @@ from typing import Any, Final
 
 import orjson
 
+from haze_proxy.channels import error_shapes
 from haze_proxy.channels.directory import Channel
-from haze_proxy.errors import (
-    BadRequest,
-    HazeError,
-    NoChannel,
-    Overloaded,
-    RateLimited,
-    UpstreamFailed,
-    UpstreamSilent,
-)
+from haze_proxy.errors import HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed, UpstreamSilent
+from haze_proxy.wire import envelope
 
 OWNERS_STATUS: Final = frozenset({401, 402, 403})
 WALLET_STATUS: Final = frozenset({400, 422, 429})
@@ -37,8 +31,19 @@ WRONG_MODEL: Final = re.compile(r"not allowed to generate embeddings from this m
 OWNERS_NAMES: Final = re.compile(rb"\b(?:org|proj|project|sk)[-_][A-Za-z0-9][A-Za-z0-9_-]{5,}")
 ADDRESSES: Final = re.compile(rb"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 MASK: Final = b"***"
+# OpenAI's and Anthropic's `error.type` of the statuses that have one of their own.
+TYPES: Final = {
+    404: ("not_found_error", "not_found_error"),
+    408: ("invalid_request_error", "timeout_error"),
+    409: ("invalid_request_error", "conflict_error"),
+    413: ("invalid_request_error", "request_too_large"),
+}
+ANTHROPIC_TYPES: Final = frozenset({"invalid_request_error", *(anthropic for _, anthropic in TYPES.values())})
+NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+METADATA: Final = frozenset({"provider_name", "error_type"})
+NO_SUCH_PLACE: Final = frozenset({404, 405})
 RETRY_AFTER_S: Final = (1, 60)
-MESSAGE_CHARACTERS_MAX: Final = 500
+MESSAGE_CHARACTERS_MAX: Final = 1000
 TOO_MANY, OVERLOADED, UNAVAILABLE, REQUEST_TIMEOUT = 429, 529, 503, 408
 
 
@@ -59,16 +64,46 @@ class Unreachable(UpstreamFailed):
 
 
 class PassedOn(HazeError):
-    """The caller's own fault, as the upstream put it: status, body and headers go back unchanged.
+    """The caller's own fault, as the upstream put it: its status, and its words.
 
-    All but the names of the owner's accounts, which some providers put into their texts.
+    A body that the caller's SDK reads as it stands goes back unchanged, all but the names of the owner's accounts,
+    which some providers put into their texts. Any other shape becomes the protocol's own envelope around its words.
     """
 
-    def __init__(self, status: int, body: bytes) -> None:
-        super().__init__(f"The provider refused the request with status {status}.")
-        self.upstream_status = status
-        self.body = OWNERS_NAMES.sub(MASK, body)
+    def __init__(self, channel: Channel, status: int, error: dict[str, Any] | None, body: bytes = b"") -> None:
+        told = _told(channel, error)
+        super().__init__(told or f"The provider behind channel {channel.name} refused the request ({status}).")
+        self.status = self.upstream_status = status
+        self.openai_type, self.anthropic_type = TYPES.get(status, ("invalid_request_error", "invalid_request_error"))
+        self._take_names(error or {})
+        self._channel = channel
+        self._body = body
+        self._metadata = (error or {}).get("metadata")
         self.headers: Mapping[str, str] = {}
+
+    def body_for(self, protocol: str, request_id: str) -> bytes:
+        """The JSON body for a caller who speaks `protocol`."""
+        if error_shapes.in_envelope(self._body, protocol):
+            return _without_names(self._channel, self._body)
+        if protocol == "messages" or not isinstance(self._metadata, dict):
+            return envelope.body(self, protocol, request_id)
+        return self._with_metadata(orjson.loads(envelope.body(self, protocol, request_id)))
+
+    def _take_names(self, error: dict[str, Any]) -> None:
+        kind, code, param = error.get("type"), error.get("code"), error.get("param")
+        if isinstance(kind, str) and NAME.fullmatch(kind):
+            self.openai_type = kind
+            self.anthropic_type = kind if kind in ANTHROPIC_TYPES else self.anthropic_type
+        # OpenAI's `code` is a text or null, and typed clients fail over a number.
+        if isinstance(code, int) or (isinstance(code, str) and NAME.fullmatch(code)):
+            self.openai_code = str(code)
+        self.param = param if isinstance(param, str) else None
+
+    def _with_metadata(self, rendered: dict[str, Any]) -> bytes:
+        # OpenRouter's clients look into it for the provider's name and the kind of the error.
+        kept = {name: value for name, value in (self._metadata or {}).items() if name in METADATA}
+        rendered["error"] |= {"metadata": kept} if kept else {}
+        return _without_names(self._channel, orjson.dumps(rendered))
 
 
 # Worst news last: of several failures the caller is told the one that most invites another try.
@@ -95,9 +130,9 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
     """What a refusal (status 400 and up) of a channel means for the caller."""
     error = error_object(body)
     if WRONG_MODEL.search(_message(error)) and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return PassedOn(status, body)
+        return PassedOn(channel, status, error, body)
     if status == HTTPStatus.FORBIDDEN and _is_moderated(error):
-        return BadRequest(_told(channel, error) or "The provider's moderation refused the request.")
+        return PassedOn(channel, HTTPStatus.BAD_REQUEST, error)
     empty = status in WALLET_STATUS and _wallet_is_empty(error, request_body)
     closed = status < HTTPStatus.INTERNAL_SERVER_ERROR and ACCESS.search(_message(error)) is not None
     if status in OWNERS_STATUS or empty or closed:
@@ -105,65 +140,27 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
         return OwnersTrouble(f"the provider refused Haze with status {status}: {told}", every_model=not closed)
     if status >= 500 or status in (TOO_MANY, REQUEST_TIMEOUT):
         return _trouble(channel, status, error, retry_after)
-    if error is None:
-        return BadRequest(f"The provider behind channel {channel.name} refused the request with status {status}.")
-    return PassedOn(status, body)
+    if status in NO_SUCH_PLACE and not _message(error):
+        # No provider's API says that without a word: it is not one that lives at this address.
+        return _trouble(channel, status, None, retry_after)
+    return PassedOn(channel, status, error, body)
 
 
 def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
     """What an error that came instead of a first event means: the status it would have had says so."""
-    code = error.get("code")
-    status = code if isinstance(code, int) else _status_of(str(error.get("type")), str(code))
+    error = error_shapes.normal(error) or {}
+    status = error_shapes.status_of(error) or HTTPStatus.BAD_GATEWAY
     if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze inside its answer ({status}): {told}")
     if 400 <= status < 500 and status != TOO_MANY:
-        return BadRequest(_told(channel, error) or f"The provider behind channel {channel.name} refused the request.")
+        return PassedOn(channel, status, error)
     return _trouble(channel, status, error, None)
 
 
-# Anthropic's and OpenAI's error types and codes, as the statuses they come with. A failed response has only a code.
-EVENT_STATUS: Final = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "insufficient_quota": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "overloaded_error": 529,
-    "rate_limit_exceeded": 429,
-    "no_capacity": 429,
-    "too_many_requests": 429,
-    "server_is_overloaded": 503,
-    "service_unavailable_error": 503,
-    "slow_down": 503,
-}
-# Codes of a failed response for which its request is to blame.
-CALLERS_CODE: Final = re.compile(r"image|_policy|invalid_prompt|context_length_exceeded")
-
-
-def _status_of(kind: str, code: str) -> int:
-    """The status that the error of an event would have had, by its type, else by its code."""
-    status = EVENT_STATUS.get(kind) or EVENT_STATUS.get(code)
-    if status is None:
-        status = HTTPStatus.BAD_REQUEST if CALLERS_CODE.search(code) else HTTPStatus.BAD_GATEWAY
-    return status
-
-
 def error_object(body: bytes) -> dict[str, Any] | None:
-    """The error object of a body in any shape providers use (Gemini sends a list); None when there is none."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if isinstance(parsed, list) and parsed:
-        parsed = parsed[0]
-    if not isinstance(parsed, dict):
-        return None
-    error = parsed.get("error", parsed)
-    return error if isinstance(error, dict) else {"message": str(error)}
+    """The error object of a body in any shape providers use, its `message` their own words; None when it has none."""
+    return error_shapes.read(body)
 
 
 def _is_moderated(error: dict[str, Any] | None) -> bool:
@@ -199,8 +196,13 @@ def _message(error: dict[str, Any] | None) -> str:
 
 def _told(channel: Channel, error: dict[str, Any] | None) -> str:
     """The provider's words without what belongs to the owner."""
-    text = ADDRESSES.sub(MASK, OWNERS_NAMES.sub(MASK, _message(error).encode("utf-8", "replace")))
-    return (text.replace(channel.api_key.encode(), MASK) if channel.api_key else text).decode()
+    text = ADDRESSES.sub(MASK, _without_names(channel, _message(error).encode("utf-8", "replace")))
+    return text.decode()
+
+
+def _without_names(channel: Channel, text: bytes) -> bytes:
+    text = OWNERS_NAMES.sub(MASK, text)
+    return text.replace(channel.api_key.encode(), MASK) if channel.api_key else text
 
 
 def _seconds(retry_after: str | None) -> int | None:

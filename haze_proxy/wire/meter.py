@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import orjson
 
+from haze_proxy.wire import failures
 from haze_proxy.wire.sse import BOUNDARY, BOUNDARY_BYTES_MAX, EVENT_BYTES_MAX, Event, parse
 
 PLAIN_EVENT_BYTES_MAX = 4 * 1024 * 1024  # beyond it an unfinished event passes unread …
@@ -63,6 +64,7 @@ class Meter:
         self._telltale = False  # … whether it has a telltale word,
         self._too_long = False  # … whether it passes unread; then only its last bytes are kept
         self._room = HELD_AFTER_TERMINAL_BYTES_MAX
+        self._instead = b""  # what is said in the place of an event that claims a good end and is none
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes to send now. Never raises, whatever the bytes are."""
@@ -89,7 +91,7 @@ class Meter:
         if self.error is not None and self.state == "open":
             self.state = "error"
         if self.state != "open":
-            self.held += unsent
+            self.held += self._last_words(unsent, begun=self._left > 0)
             return b""
         return unsent if shown else b""
 
@@ -124,7 +126,7 @@ class Meter:
             shown = self._read(bytes(buffer[start:position]))
             unsent = bytes(buffer[max(start, left) : position])
             if self.state != "open":
-                self.held += unsent
+                self.held += self._last_words(unsent, begun=left > start)
                 self._hold(bytes(buffer[position:]))
                 buffer.clear()
                 return b"".join(passing)
@@ -170,6 +172,12 @@ class Meter:
         self._nameless -= bool(nameless)
         return self._protocol.read(self, event)
 
+    def _last_words(self, unsent: bytes, *, begun: bool) -> bytes:
+        if not self._instead:
+            return unsent
+        # What has begun to go out must come to its end.
+        return (unsent + b"\n\n" if begun else b"") + self._instead
+
     def _hold(self, chunk: bytes) -> bytes:
         kept = chunk[: self._room]
         self._room -= len(kept)
@@ -192,6 +200,10 @@ class Meter:
         self.error = error if isinstance(error, dict) else {"message": str(error)}
         if is_end:
             self.state = "error"
+
+    def _note_failure(self, error: dict[str, Any]) -> None:
+        self._note_error(error)
+        self._instead = b"data: " + orjson.dumps({"error": error}) + b"\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +256,9 @@ def _read_chat(meter: Meter, event: Event) -> bool:
     if body.get("error"):
         meter._note_error(body["error"])
         return True
+    if failure := failures.of_choices(choices):
+        meter._note_failure(failure)
+        return False
     return not (meter._hide_usage and not choices and isinstance(usage, dict))
 
 

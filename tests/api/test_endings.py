@@ -260,9 +260,9 @@ async def test_a_response_that_fails_at_once_has_a_status(
     else:
         provider.script(Reply(chunks=[b"data: " + json.dumps(documents[how]).encode() + b"\n\n"]))
     answer = await chained.ask("responses", "paid", stream=how != "whole")
-    usual = status != 503 or error.get("code") == "insufficient_quota"
-    refused(answer, "responses", status, code="" if usual else None)
-    await one_row(chained, "void", "failed upstream", 0)
+    code = error["code"] if status == 400 else None if error.get("code") == "server_is_overloaded" else ""
+    refused(answer, "responses", status, code=code)
+    await one_row(chained, "void", "refused upstream" if status == 400 else "failed upstream", 0)
 
 
 @BOTH

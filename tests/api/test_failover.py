@@ -55,7 +55,7 @@ FAILS: dict[str, tuple[Reply, str]] = {
     "401": (Reply(status=401), "503 api_error"),
     "402": (Reply(status=402), "503 api_error"),
     "403": (Reply(status=403), "503 api_error"),
-    "404": (Reply(status=404, body=error_body("chat", "not_found_error", "no such model")), "500 api_error"),
+    "404": (Reply(status=404, body=error_body("chat", "not_found_error", "no such model")), "404 not_found_error"),
     "empty wallet": (Reply(status=400, body=b'{"error":{"message":"credit balance is too low"}}'), "503 api_error"),
     "a redirect": (Reply(status=302, headers={"Location": "/elsewhere"}), "502 api_error"),
     "nothing": (Reply(raw=b""), "502 api_error"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checks import exchange, parts
 from gateway import HELLO, PAID, PATHS, Haze, asking, channel, running
-from provider import HANG_UP, Provider, Reply, events
+from provider import HANG_UP, Provider, Reply, events, whole
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 USAGE = {"stream_options": {"include_usage": True}}
@@ -122,9 +122,7 @@ async def test_a_whole_answer_to_a_request_for_a_stream_passes_and_is_charged(
     """Some upstreams ignore `stream`: what they said is what the client gets."""
     kind = "anthropic" if protocol == "messages" else "openai"
     async with running(tmp_path, PAID + channel(kind, provider.url)) as haze:
-        body = json.dumps(
-            {"usage": {"input_tokens": 11, "prompt_tokens": 11, "output_tokens": 3, "completion_tokens": 3}}
-        )
+        body = json.dumps(whole(protocol))
         provider.script(Reply(body=body))
         answer = await haze.ask(protocol, "paid", stream=True)
         assert (answer.status, answer.body) == (200, body.encode())

@@ -130,9 +130,8 @@ async def test_a_compressed_answer_is_readable_and_not_labelled(
     chained: Haze, provider: Provider, protocol: str, name: str, pack: Any
 ) -> None:
     """It was asked for plainly; one that compresses all the same is still metered, and the label would be a lie."""
-    body = b'{"usage":{"input_tokens":11,"prompt_tokens":11,"output_tokens":3,"completion_tokens":3},"x":"%s"}' % (
-        b"y" * 999
-    )
+    used = b'"usage":{"input_tokens":11,"prompt_tokens":11,"output_tokens":3,"completion_tokens":3}'
+    body = b'{"choices":[{}],"content":[{}],"output":[{}],%s,"x":"%s"}' % (used, b"y" * 999)
     provider.script(Reply(body=pack(body), headers={"Content-Encoding": name} if name else {}))
     answer = await chained.ask(protocol, "paid")
     assert (answer.status, answer.body) == (200, body)

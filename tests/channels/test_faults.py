@@ -23,20 +23,22 @@ async def ask(haze: Haze, provider: Provider, reply: Reply, protocol: str, *, st
     return answer
 
 
+def told_as(kind: str, message: str, **more: Any) -> bytes:
+    """An error body that both protocols' SDKs read as it stands."""
+    return json.dumps({"type": "error", "error": {"type": kind, "message": message, **more}}).encode()
+
+
 BODIES: dict[str, tuple[int, bytes]] = {
-    "too long": (
+    "too long": (400, told_as("invalid_request_error", "prompt is too long: 9 > 8")),
+    "white space": (
         400,
-        b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 > 8"}}',
+        b' {"error": {"message": "x", "type": "t", "code": null,\n "details":{"error_code":"new_2027"}} }\n',
     ),
-    "white space": (400, b' {"error": {"message": "x", "code": null,\n "details":{"error_code":"new_2027"}} }\n'),
-    "404": (404, json.dumps(error_body("chat", "not_found_error", "no such model")).encode()),
-    "409": (409, b'{"error":{"type":"conflict_error","message":"again"}}'),
-    "413": (413, b'{"error":{"type":"request_too_large","message":"large"}}'),
-    "422": (422, b'{"error":{"message":"unprocessable"}}'),
-    "only text": (400, b'{"error":"LM Studio says so"}'),
-    "no envelope": (400, b'{"message":"vLLM says so","code":40003}'),
-    "Gemini's list": (400, b'[{"error":{"code":400,"message":"Unknown name","status":"INVALID_ARGUMENT"}}]'),
-    "a wallet word said by the caller": (400, b'{"error":{"message":"bad prompt: purchase credits"}}'),
+    "404": (404, told_as("not_found_error", "no such model", code="model_not_found", param="model")),
+    "409": (409, told_as("conflict_error", "again")),
+    "413": (413, told_as("request_too_large", "large")),
+    "422": (422, told_as("some_error", "unprocessable", unknown={"a": [1]})),
+    "a wallet word said by the caller": (400, told_as("invalid_request_error", "bad prompt: purchase credits")),
 }
 
 
@@ -47,12 +49,14 @@ async def test_the_requests_own_fault_comes_back_byte_for_byte(
     chained: Haze, provider: Provider, protocol: str, stream: bool, status: int, body: bytes
 ) -> None:
     """Claude Code compacts, drops a beta or a field by the exact words of a 400."""
-    provider.script(Reply(status=status, body=body, headers={"x-should-retry": "false", "Retry-After": "7"}))
+    headers = {"x-should-retry": "false", "Retry-After": "7", "Content-Type": "text/plain"}
+    provider.script(Reply(status=status, body=body, headers=headers))
     turns = [{"role": "user", "content": "please purchase credits"}]
     request = asking(protocol, "paid", messages=turns, max_tokens=9, stream=stream)
     answer = await chained.post(PATHS[protocol], request)
     assert (answer.status, answer.body) == (status, body)
     assert (answer.headers["x-should-retry"], answer.headers["Retry-After"]) == ("false", "7")
+    assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["request-id"].startswith("req_")
     (row,) = await chained.ended()
     assert (row["state"], row["ended"], row["status"]) == ("void", "refused upstream", status)
@@ -140,7 +144,7 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body>owners-host.inte
 
 
 @BOTH
-@pytest.mark.parametrize(("status", "told"), [(400, 400), (404, 400), (413, 400), (502, 502), (401, 503)])
+@pytest.mark.parametrize(("status", "told"), [(400, 400), (404, 502), (413, 413), (502, 502), (401, 503)])
 async def test_a_page_of_html_is_not_handed_on(
     chained: Haze, provider: Provider, protocol: str, status: int, told: int
 ) -> None:

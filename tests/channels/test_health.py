@@ -24,6 +24,7 @@ def of(model: str) -> dict[str, Candidate]:
 
 
 A, B = of("a"), of("b")
+ONE = A["one"].channel
 
 
 class Clock:
@@ -75,7 +76,7 @@ def test_a_channel_that_fails_is_passed_over_and_returns_by_itself(
     assert names(health.ready(both())) == ["one", "two"]
 
 
-@pytest.mark.parametrize("error", [BadRequest("x"), PassedOn(400, b"{}"), PassedOn(404, b"{}")])
+@pytest.mark.parametrize("error", [BadRequest("x"), PassedOn(ONE, 400, None), PassedOn(ONE, 404, None)])
 def test_a_callers_own_fault_never_counts_against_a_channel(health: Health, clock: Clock, error: HazeError) -> None:
     """One client that asks nonsense must not take a channel from the others."""
     health.failed(A["one"], error, began=clock())
