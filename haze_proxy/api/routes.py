@@ -1,16 +1,17 @@
 """The one route table of the API, and the sub-applications built from it.
 
 The guard is where a route is mounted: whatever stands in this table is behind the gate, under every prefix, and nothing
-else is. People paste wrong base URLs, so the same table is also served below `/v1/v1` and without `/v1`.
+else is. People paste wrong base URLs, so the same table is also served below `/v1/v1`, without `/v1`, with a slash too
+many before the path, and with one behind it: never by a redirect, which would lose a body.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from haze_proxy.api import chat, embeddings, key, messages, models, responses
+from haze_proxy.api import chat, courtesy, embeddings, key, messages, models, responses
 from haze_proxy.context import ENDPOINT, Endpoint
 from haze_proxy.gate.body import expect
 
@@ -26,19 +27,21 @@ ROUTES: Final[tuple[tuple[Endpoint, Handler], ...]] = (
 )
 # The longer prefix first: aiohttp looks at them in this order.
 VERSIONED: Final = ("/v1/v1", "/v1")
-UNVERSIONED: Final = ("/chat", "/messages", "/responses", "/embeddings", "/models", "/key")
-
+UNVERSIONED: Final = tuple(dict.fromkeys(f"/{endpoint.path.split('/')[1]}" for endpoint, _ in ROUTES))
+# A base URL that ends with a slash, and one that does not.
+LEADING: Final = ("", "/")
 
 Shared = Mapping[web.AppKey[Any], object]
 
 
 def mount(root: web.Application, gate: Sequence[Middleware], shared: Shared) -> None:
     """Build a guarded sub-application for each prefix: one application cannot be mounted twice."""
-    for prefix in VERSIONED:
-        root.add_subapp(prefix, create_api(gate, shared, ROUTES))
-    for prefix in UNVERSIONED:
-        below = [(endpoint, handler) for endpoint, handler in ROUTES if _is_below(endpoint.path, prefix)]
-        root.add_subapp(prefix, create_api(gate, shared, below, prefix))
+    for slash in LEADING:
+        for prefix in VERSIONED:
+            root.add_subapp(slash + prefix, create_api(gate, shared, ROUTES))
+        for prefix in UNVERSIONED:
+            below = [(endpoint, handler) for endpoint, handler in ROUTES if _is_below(endpoint.path, prefix)]
+            root.add_subapp(slash + prefix, create_api(gate, shared, below, prefix))
 
 
 def create_api(
@@ -49,22 +52,29 @@ def create_api(
     api = web.Application(middlewares=[knows(endpoints), *gate])
     for name, value in shared.items():
         api[name] = value
+    api.on_response_prepare.append(courtesy.readable)
     for endpoint, handler in routes:
-        path = endpoint.path.removeprefix(prefix)
-        # No redirect for a trailing slash: it would lose a body.
-        for spelling in (path,) if "{" in path else (path, f"{path}/"):
+        for spelling in spellings(endpoint.path.removeprefix(prefix)):
             api.router.add_route(endpoint.method, spelling, handler, expect_handler=expect)
     return api
 
 
+def spellings(path: str) -> Iterator[str]:
+    """The ways to write a path below its prefix."""
+    for slash in LEADING if path else ("",):
+        yield slash + path
+        if "{" not in path:
+            yield f"{slash}{path}/"
+
+
 def knows(endpoints: dict[Handler, Endpoint]) -> Middleware:
-    """Sets request[ENDPOINT]; a route that does not exist is answered before anyone is asked who he is."""
+    """Sets request[ENDPOINT]; what has no row in the table is answered before anyone is asked who he is."""
 
     @web.middleware
     async def table(request: web.Request, handler: Handler) -> web.StreamResponse:
         endpoint = endpoints.get(request.match_info.handler)
         if endpoint is None:
-            return await request.match_info.handler(request)
+            return courtesy.answer(request)
         request[ENDPOINT] = endpoint
         return await handler(request)
 

@@ -91,7 +91,8 @@ class PassedOn(HazeError):
 
     def _take_names(self, error: dict[str, Any]) -> None:
         kind, code, param = error.get("type"), error.get("code"), error.get("param")
-        if isinstance(kind, str) and NAME.fullmatch(kind):
+        # A flat error event has its own type in this place.
+        if isinstance(kind, str) and kind != "error" and NAME.fullmatch(kind):
             self.openai_type = kind
             self.anthropic_type = kind if kind in ANTHROPIC_TYPES else self.anthropic_type
         # OpenAI's `code` is a text or null, and typed clients fail over a number.

@@ -21,8 +21,8 @@ from haze_proxy.wire import envelope
 
 log = logging.getLogger(__name__)
 
-MESSAGES_PATH: Final = re.compile(r"^(/v1)*/messages(/|$)")
-MODELS_PATH: Final = re.compile(r"^(/v1)*/models(/|$)")
+MESSAGES_PATH: Final = re.compile(r"/+(v1/+)*messages(/|$)")
+MODELS_PATH: Final = re.compile(r"/+(v1/+)*models(/|$)")
 
 
 @web.middleware
