@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from gateway import ECHO, PAID, Haze, channel, running
+from hypothesis import settings
 from provider import Provider
 
 from haze_proxy.money.prices import load_table
+
+# `pytest --hypothesis-profile thorough --hypothesis-show-statistics tests/wire` looks further than every run should.
+settings.register_profile("thorough", max_examples=5000, deadline=None)
 
 
 @pytest.fixture(scope="session", autouse=True)

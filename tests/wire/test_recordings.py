@@ -45,7 +45,7 @@ def test_a_stream_passes_whole_and_is_understood_however_it_is_cut(recording: Re
 
 @recordings
 def test_names_are_those_the_upstream_gave(recording: Recording) -> None:
-    """The id is shown to the provider when a bill is in dispute; the tier served sets the price, not the one asked."""
+    """The id is shown to the provider when a bill is in dispute; the tier that was served sets the price."""
     meter = recording.meter()
     passed(meter, [recording.stream])
     assert (meter.upstream_id, meter.service_tier) == (recording.upstream_id, recording.service_tier)
