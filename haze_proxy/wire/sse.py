@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 EVENT_BYTES_MAX = 32 * 1024 * 1024
 
-# An event ends where a line feed is followed by a blank line, or at CR CR. Every alternative ends the event at its own
-# last byte, with no look at the byte after it, so that no split of the bytes can change where an event ends.
-BOUNDARY = re.compile(rb"\n\r?\n|\r\r")
+# An event ends where a line feed is followed by a blank line, or at CR CR. LF CR is an end only once the next byte is
+# there and is no line feed, and no other alternative looks at the byte after its own last one: so no split of the bytes
+# can change where an event ends.
+BOUNDARY = re.compile(rb"\n(?:\r?\n|\r(?=[^\n]))|\r\r")
 BOUNDARY_BYTES_MAX = 3
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -46,6 +46,13 @@ def test_an_event_that_may_be_the_last_waits_until_it_is_complete() -> None:
     assert (meter.state, meter.held) == ("complete", b"NE]\n\n")
 
 
+def test_an_end_after_mixed_line_ends_waits_for_the_charge() -> None:
+    """To a client a lone carriage return is a blank line, so what comes next is an event of its own."""
+    meter = Meter("chat")
+    assert passed(meter, [b'data: {"choices":[]}\n\rdata: [DONE]\n\n']) == b'data: {"choices":[]}\n\r'
+    assert (meter.state, meter.held) == ("complete", b"data: [DONE]\n\n")
+
+
 def test_a_terminal_event_without_its_blank_line_counts_when_the_body_ends() -> None:
     """Some servers close right after [DONE]."""
     meter = Meter("chat")
