@@ -194,7 +194,8 @@ class Meter:
     def _note_reason(self, reason: object, index: object = 0) -> None:
         if text := _text(reason):
             self.end_reason = text
-            self._stopped.add(index if isinstance(index, int) else 0)
+            if not self._all_stopped:
+                self._stopped.add(index if isinstance(index, int) else 0)
 
     def _note_error(self, error: object, *, is_end: bool = True) -> None:
         self.error = error if isinstance(error, dict) else {"message": str(error)}

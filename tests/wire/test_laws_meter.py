@@ -119,6 +119,14 @@ def test_memory_stays_constant_in_the_length_of_the_stream(protocol: str, docume
     assert meter.delivered_bytes > 40 * MEGABYTE
 
 
+def test_memory_stays_constant_while_ever_more_choices_end() -> None:
+    """An upstream may number its choices as it likes."""
+    events = (
+        b'data: {"model":"m","choices":[{"index":%d,"finish_reason":"stop"}]}\n\n' % index for index in range(20_000)
+    )
+    assert peak_bytes(Meter("chat"), events) < MEGABYTE
+
+
 def test_memory_stays_constant_after_the_end() -> None:
     """An upstream that goes on after its terminal event is heard out, not stored."""
     meter = Meter("chat")
