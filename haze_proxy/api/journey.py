@@ -31,7 +31,7 @@ from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
 from haze_proxy.wire.ask import Ask
-from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, text_tokens
+from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, reported_usage, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
 # How far a provider's numbers may be from the estimate: a server tool can bring in much that was not asked.
@@ -161,8 +161,7 @@ class Journey:
         Raises Unavailable when nothing could be written.
         """
         self._attempt.upstream_id = self._attempt.upstream_id or _text(parsed.get("id"))
-        reported = parsed.get("usage")
-        used = usage.read(self.ask.protocol, reported)
+        used = usage.read(self.ask.protocol, reported_usage(self.ask.protocol, parsed))
         estimated = not self._credible(used)
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body))

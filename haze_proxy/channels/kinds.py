@@ -12,7 +12,8 @@ from haze_proxy import config
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`protocols` are those it speaks itself; `credential` is the header its key goes into;
-    `counts_tokens` that it has Anthropic's free counter, `attribution` that it wants to know the caller's application.
+    `counts_tokens` that it has Anthropic's free counter, `attribution` that it wants to know the caller's application,
+    `runs_tools` that it may run a tool itself, for a fee.
     """
 
     name: config.Kind
@@ -22,6 +23,7 @@ class Kind:
     needs_key: bool = True
     attribution: bool = False
     counts_tokens: bool = False
+    runs_tools: bool = True
 
     def credentials(self, api_key: str) -> dict[str, str]:
         """The header that carries a key, or nothing without one."""
@@ -59,6 +61,7 @@ KINDS: dict[str, Kind] = {
             frozenset({"chat", "messages", "responses", "embeddings"}),
             needs_key=False,
             counts_tokens=True,
+            runs_tools=False,
         ),
     )
 }

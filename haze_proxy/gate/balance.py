@@ -19,6 +19,10 @@ from haze_proxy.wire.stateful import ADVICE, stateful_field
 # What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
 OUTPUT_TOKENS_UNKNOWN: Final = 16_384
 MODELS_NAMED_MAX: Final = 20
+# Of each tool that the provider would run for a fee. What is not used comes back.
+TOOL_CALLS_HELD: Final = 10
+# Whose answers say how often a tool was run. Elsewhere nobody could charge for it.
+TOOLS_REPORTED: Final = frozenset({"messages", "responses"})
 
 
 def balance(books: Books) -> Middleware:
@@ -69,21 +73,32 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
 def _place(books: Books, request: web.Request) -> RequestHold:
     ask, key = request[ASK], request[CALLER]
     candidates = request[CANDIDATES]
-    if field := estimate.price_changing_field(ask.parsed, ask.model, ask.protocol):
+    tools = estimate.server_tools(ask.parsed)
+    priced = {name for name in tools if all(_can_charge(candidate, ask.protocol, name) for candidate in candidates)}
+    if field := estimate.price_changing_field(ask.parsed, ask.model, ask.protocol, priced):
         raise BadRequest(f"{field}: This changes the price of a request and is not offered here.", param=field)
     slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
-    amount = max(_worth(ask, candidate, slice_tokens) for candidate in candidates)
+    calls = tuple((name, TOOL_CALLS_HELD) for name in tools)
+    amount = max(_worth(ask, candidate, slice_tokens, calls) for candidate in candidates)
     try:
         return books.open(request[REQUEST_ID], key, ask, amount)
     except ShortError as short:
         raise PaymentRequired(_too_little(request, short)) from short
 
 
-def _worth(ask: Ask, candidate: Candidate, slice_tokens: int) -> int:
+def _worth(ask: Ask, candidate: Candidate, slice_tokens: int, calls: tuple[tuple[str, int], ...]) -> int:
     """Nano-dollars to hold for one candidate: a stream begins with one slice of output."""
     assert candidate.price is not None  # noqa: S101 - candidates are those with a price
     output = limit_of(ask, candidate)
-    return receipt.most(candidate.price, ask.input_estimate, min(output, slice_tokens) if ask.stream else output)
+    return receipt.most(candidate.price, ask.input_estimate, min(output, slice_tokens) if ask.stream else output, calls)
+
+
+def _can_charge(candidate: Candidate, protocol: str, tool: str) -> bool:
+    """Whether calls of a tool that the provider runs would be paid for, were this candidate to serve them."""
+    if not candidate.channel.kind.runs_tools:
+        return True
+    assert candidate.price is not None  # noqa: S101 - candidates are those with a price
+    return protocol in TOOLS_REPORTED and tool in dict(candidate.price.server_tools)
 
 
 def _too_little(request: web.Request, short: ShortError) -> str:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import orjson
 
 from haze_proxy.wire import failures
+from haze_proxy.wire.output import STRING_VALUE, server_calls, text_bytes
 from haze_proxy.wire.sse import BOUNDARY, BOUNDARY_BYTES_MAX, EVENT_BYTES_MAX, Event, parse
 
 PLAIN_EVENT_BYTES_MAX = 4 * 1024 * 1024  # beyond it an unfinished event passes unread …
@@ -232,10 +233,19 @@ def text_tokens(protocol: str, body: bytes) -> int:
     if protocol == "embeddings":
         return 0
     if protocol == "responses":
-        size = _output_bytes(_object(body).get("output"))
+        size = text_bytes(_object(body).get("output"))
     else:
         size = sum(map(len, _PROTOCOLS[protocol].text.findall(body)))
     return -(-size // BYTES_PER_TOKEN)
+
+
+def reported_usage(protocol: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """The usage an answer reports, {} for none. On responses, calls of the provider's own tools stand in its output."""
+    usage = _given(answer.get("usage"))
+    if protocol != "responses" or not usage or "server_tool_use" in usage:
+        return usage
+    calls = server_calls(answer.get("output"))
+    return {**usage, "server_tool_use": calls} if calls else usage
 
 
 def _read_chat(meter: Meter, event: Event) -> bool:
@@ -297,12 +307,12 @@ def _read_responses(meter: Meter, event: Event) -> bool:
     response = _dict(body.get("response"))
     meter._note_names(response)
     if kind in ("response.completed", "response.incomplete", "response.failed"):
-        usage = _given(response.get("usage"))
+        usage = reported_usage("responses", response)
         meter.usage = usage or meter.usage
         meter.reported_final = bool(usage)
         meter.state = "complete"
         # Some upstreams tell the whole answer at its end and nothing of it before.
-        meter.delivered_bytes = meter.delivered_bytes or _output_bytes(response.get("output"))
+        meter.delivered_bytes = meter.delivered_bytes or text_bytes(response.get("output"))
     if kind == "response.failed":
         meter._note_error(response.get("error") or meter.error or {})
     elif kind == "error":
@@ -313,39 +323,24 @@ def _read_responses(meter: Meter, event: Event) -> bool:
     return True
 
 
-def _output_bytes(output: object) -> int:
-    """The bytes of generated text in the output items of a Responses answer.
-
-    Only there: beside them an answer repeats its instructions and its tools.
-    """
-    try:
-        return sum(map(len, _OUTPUT_TEXT.findall(orjson.dumps(output))))
-    except orjson.JSONEncodeError:  # nested more deeply than any answer is
-        return 0
-
-
-# Ends with the string or, in broken JSON, with the line, so that the count does not depend on how the bytes are split.
-_STRING_VALUE = rb'"[ \t]*+:[ \t]*+"([^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+)'
-_OUTPUT_TEXT = re.compile(rb'"(?:text|refusal|arguments|input|code)' + _STRING_VALUE)
-
 _PROTOCOLS = {
     "chat": _Protocol(
         words=(b"[DONE]",),
         # Every chunk has "finish_reason":null and may have "usage":null; some upstreams have "finish_reason":"".
         member=re.compile(rb'"(?:usage|finish_reason|error)"\s*+:\s*+(?:[^\sn"]|"[^"])'),
-        text=re.compile(rb'"(?:content|reasoning|reasoning_content|refusal|arguments)' + _STRING_VALUE),
+        text=re.compile(rb'"(?:content|reasoning|reasoning_content|refusal|arguments)' + STRING_VALUE),
         read=_read_chat,
     ),
     "messages": _Protocol(
         words=(b"message_", b"error", b"content_block_st"),
         member=None,
-        text=re.compile(rb'"(?:text|thinking|partial_json)' + _STRING_VALUE),
+        text=re.compile(rb'"(?:text|thinking|partial_json)' + STRING_VALUE),
         read=_read_messages,
     ),
     "responses": _Protocol(
         words=(b"response.completed", b"response.incomplete", b"response.failed", b"error"),
         member=None,
-        text=re.compile(rb'"delta' + _STRING_VALUE),
+        text=re.compile(rb'"delta' + STRING_VALUE),
         read=_read_responses,
     ),
     "embeddings": _Protocol(words=(), member=None, text=re.compile(rb"(?!)"), read=lambda meter, event: True),

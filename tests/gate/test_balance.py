@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from checks import held, refused, untouched
 from gateway import ECHO, PAID, PATHS, Haze, asking, channel, running
-from provider import Provider, Reply, right_answer
+from provider import Provider, Reply, right_answer, whole
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 NANO = 1_000_000_000
@@ -176,20 +176,36 @@ PRICE_CHANGING: dict[str, tuple[str, dict[str, Any], str]] = {
     "web_search_options": ("chat", {"web_search_options": {}}, "web_search_options"),
     "server tool": ("messages", {"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools[0].type"),
     "audio": ("chat", {"modalities": ["text", "audio"]}, "modalities"),
+    "flex": ("responses", {"service_tier": "flex"}, "service_tier"),
+    "a search": ("responses", {"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}, "tools[1].type"),
 }
 
 
 @pytest.mark.parametrize(("protocol", "fields", "named"), PRICE_CHANGING.values(), ids=PRICE_CHANGING)
 async def test_a_field_that_changes_the_price_is_refused_by_name(
-    haze: Haze, protocol: str, fields: dict[str, Any], named: str
+    chained: Haze, provider: Provider, protocol: str, fields: dict[str, Any], named: str
 ) -> None:
     """Served without its price, it would be paid by the owner."""
-    answer = await haze.ask(protocol, **fields)
+    answer = await chained.ask(protocol, "paid", **fields)
     assert refused(answer, protocol, 400).startswith(f"{named}: ")
-    if protocol == "chat":
+    if protocol != "messages":
         assert answer.error()["param"] == named
-    untouched(haze)
+    assert provider.requests == []
+    untouched(chained)
 
+
+def turn(part: dict[str, Any]) -> dict[str, Any]:
+    """A user's turn of one part."""
+    return {"role": "user", "content": [part]}
+
+
+def result(output: Any) -> dict[str, Any]:
+    """A call's result."""
+    return {"type": "function_call_output", "call_id": "c", "output": output}
+
+
+# Tools of the provider cost a fee, and these here have no price: a stateful channel refuses them for that.
+FEE = {"a container", "files for a container", "a vector store", "a vector store in a namespace"}
 
 STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
     "container": ("messages", {"container": "container_1"}, "container"),
@@ -197,6 +213,33 @@ STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
     "previous_response_id": ("chat", {"previous_response_id": "resp_1"}, "previous_response_id"),
     "conversation": ("chat", {"conversation": "conv_1"}, "conversation"),
     "background": ("chat", {"background": True}, "background"),
+    "an answer kept": ("responses", {"store": True}, "store"),
+    "a kept prompt": ("responses", {"prompt": {"id": "pmpt_1"}, "input": None}, "prompt"),
+    "what was said before": ("responses", {"previous_response_id": "resp_1", "input": None}, "previous_response_id"),
+    "a kept conversation": ("responses", {"conversation": {"id": "conv_1"}}, "conversation"),
+    "in the background": ("responses", {"background": True}, "background"),
+    "an item": ("responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
+    "an item by its id alone": ("responses", {"input": [{"id": "msg_1"}]}, "item_reference"),
+    "a file": ("responses", {"input": [turn({"type": "input_file", "file_id": "file-1"})]}, "file_id"),
+    "an image": ("responses", {"input": [turn({"type": "input_image", "file_id": "file-1"})]}, "file_id"),
+    "a file in a result": ("responses", {"input": [result([{"type": "input_file", "file_id": "f"}])]}, "file_id"),
+    "a screenshot": ("responses", {"input": [result({"type": "computer_screenshot", "file_id": "f"})]}, "file_id"),
+    "a container": ("responses", {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]}, "container"),
+    "files for a container": (
+        "responses",
+        {"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["file-1"]}}]},
+        "file_ids",
+    ),
+    "a vector store": (
+        "responses",
+        {"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]},
+        "vector_store_ids",
+    ),
+    "a vector store in a namespace": (
+        "responses",
+        {"tools": [{"type": "namespace", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}]},
+        "vector_store_ids",
+    ),
     "file_id": (
         "messages",
         {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "f"}}]}]},
@@ -205,18 +248,54 @@ STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("protocol", "fields", "named"), STATEFUL.values(), ids=STATEFUL)
+@pytest.mark.parametrize("name", STATEFUL)
 async def test_what_lives_on_the_providers_account_is_not_the_callers(
-    tmp_path: Path, provider: Provider, protocol: str, fields: dict[str, Any], named: str
+    tmp_path: Path, provider: Provider, name: str
 ) -> None:
     """Any key could read another customer's file by its id; an owner who wants that says so in config.toml."""
+    protocol, fields, named = STATEFUL[name]
     kind = "anthropic" if protocol == "messages" else "openai"
+    provider.otherwise = lambda received: Reply(body=whole(protocol))
     async with running(tmp_path, PAID + channel(kind, provider.url)) as haze:
         assert refused(await haze.ask(protocol, "paid", **fields), protocol, 400).startswith(f"{named}: ")
         assert provider.requests == []
     (tmp_path / "2").mkdir()
     async with running(tmp_path / "2", PAID + channel(kind, provider.url, stateful="true")) as haze:
-        assert (await haze.ask(protocol, "paid", **fields)).status == 200
+        answer = await haze.ask(protocol, "paid", **fields)
+        assert answer.status == (400 if name in FEE else 200)
+        assert name not in FEE or ".type: " in answer.error()["message"]
+
+
+HARMLESS: dict[str, dict[str, Any]] = {
+    "an item with its id": {"input": [{"type": "message", "id": "msg_1", "role": "user", "content": "hi"}]},
+    "reasoning": {"input": [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}, turn({})]},
+    "a call and its result": {
+        "input": [{"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}, result("x")]
+    },
+    "an image in the request": {"input": [turn({"type": "input_image", "image_url": "data:image/png;base64,AA=="})]},
+    "a source that was told": {
+        "input": [
+            turn({"type": "output_text", "text": "x", "annotations": [{"type": "file_citation", "file_id": "f"}]})
+        ]
+    },
+    "a text as prompt": {"prompt": "x"},
+    "not in the background": {"background": False, "previous_response_id": None, "conversation": None},
+}
+
+
+@pytest.mark.parametrize("fields", HARMLESS.values(), ids=HARMLESS)
+async def test_what_a_client_sends_along_with_its_history_is_its_own(
+    chained: Haze, provider: Provider, fields: dict[str, Any]
+) -> None:
+    """SDKs and Codex send items back as they came, ids and all."""
+    provider.script(Reply(body=whole("responses")))
+    assert (await chained.ask("responses", "paid", **fields)).status == 200
+
+
+async def test_a_client_that_leaves_its_history_at_the_provider_is_told_what_to_do(chained: Haze) -> None:
+    """Vercel's SDK names earlier items by their ids unless it is told not to store."""
+    answer = await chained.ask("responses", "paid", input=[{"type": "item_reference", "id": "msg_1"}])
+    assert "Set `store` to false" in refused(answer, "responses", 400)
 
 
 @BOTH
