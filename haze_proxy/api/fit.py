@@ -15,6 +15,9 @@ def fitted(ask: Ask, candidate: Candidate) -> bytes:
     if lacks_usage(ask):
         options = ask.parsed.get("stream_options")
         body = splice(body, "stream_options", {**(options or {}), "include_usage": True})
+    if _asks_as_chat_does(ask):
+        rest = {name: value for name, value in ask.parsed["stream_options"].items() if name != "include_usage"}
+        body = splice(body, "stream_options", rest or None)
     if _would_be_kept(ask, candidate):
         body = splice(body, "store", False)
     return body
@@ -24,6 +27,11 @@ def lacks_usage(ask: Ask) -> bool:
     """Whether a chat stream would end without its usage: the client did not ask for it, so it will not be shown it."""
     options = ask.parsed.get("stream_options")
     return ask.protocol == "chat" and ask.stream and not (options and options.get("include_usage"))
+
+
+def _asks_as_chat_does(ask: Ask) -> bool:
+    """Whether a Responses request has chat's word for usage, which is a 400 there: Cursor's have."""
+    return ask.protocol == "responses" and "include_usage" in (ask.parsed.get("stream_options") or {})
 
 
 def _would_be_kept(ask: Ask, candidate: Candidate) -> bool:

@@ -142,7 +142,7 @@ def _all_out(ask: Ask) -> str:
 def _nobody(directory: Directory, ask: Ask) -> str:
     text = f"No available upstream channel for the requested model `{ask.model}`"
     if spoken := directory.protocols(ask.model):
-        return f"{text} on this endpoint. It is served on: {', '.join(spoken)}."
+        return f"{text} in the {ask.protocol} protocol. It is served on: {', '.join(spoken)}."
     if directory.unpriced(ask.model):
         return f"{text}: its price is not known here. The owner can add it to config.toml."
     return f"{text}. GET /v1/models lists what is served."

@@ -121,8 +121,8 @@ def _keep(request: web.Request, size: int) -> None:
 
 def _understood(body: bytes, protocol: str) -> ask.Ask:
     understood = ask.read(body, protocol)
-    understood.input_estimate = estimate.input_tokens(body, understood.parsed, protocol)
-    understood.output_limit = estimate.output_limit(understood.parsed, protocol)
+    understood.input_estimate = estimate.input_tokens(body, understood.parsed, understood.protocol)
+    understood.output_limit = estimate.output_limit(understood.parsed, understood.protocol)
     return understood
 
 

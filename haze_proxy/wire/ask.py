@@ -13,8 +13,9 @@ from haze_proxy.wire.splice import refuse_ambiguous
 
 @dataclass(slots=True)
 class Ask:
-    """`body` are the client's bytes, `parsed` their JSON object; `model` the public id; token counts are filled in by
-    the gate: `input_estimate`, and `output_limit` (None: the client set none).
+    """`protocol` is the one the body is written in, and the answer, too; `body` are the client's bytes, `parsed` their
+    JSON object; `model` the public id; token counts are filled in by the gate: `input_estimate`, and `output_limit`
+    (None: the client set none).
     """
 
     protocol: str
@@ -63,9 +64,13 @@ COUNT_MAX = 10**7
 
 
 def read(body: bytes, protocol: str) -> Ask:
-    """Bytes of a request -> Ask. Raises BadRequest naming the field that is missing, ambiguous or of a wrong type."""
+    """Bytes of a request -> Ask. Raises BadRequest naming the field that is missing, ambiguous or of a wrong type.
+
+    `protocol` is that of the path; the ask's own may be another.
+    """
     parsed = _parse(body)
     refuse_ambiguous(body, parsed)
+    protocol = _written_in(parsed, protocol)
     model = _model(parsed)
     for name, (kinds, wanted) in REQUIRED[protocol].items():
         if parsed.get(name) is not None:
@@ -90,6 +95,12 @@ def _model(parsed: dict[str, Any]) -> str:
     if not isinstance(model, str) or not 0 < len(model) <= MODEL_CHARACTERS_MAX:
         raise BadRequest(f"model: Expected a string of 1 to {MODEL_CHARACTERS_MAX} characters", param="model")
     return model
+
+
+def _written_in(parsed: dict[str, Any], protocol: str) -> str:
+    """The protocol of a body. Cursor posts Responses bodies to the path of chat, for its newer models."""
+    misplaced = protocol == "chat" and parsed.get("messages") is None and parsed.get("input") is not None
+    return "responses" if misplaced else protocol
 
 
 def _parse(body: bytes) -> dict[str, Any]:
