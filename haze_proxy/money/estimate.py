@@ -34,8 +34,17 @@ LIMIT_FIELDS = {
 # Tools the caller's own side runs: they cost nothing but their tokens. A tool without a `type` is one of these, too.
 CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
 CLIENT_TOOL_PREFIXES = ("bash_", "text_editor_", "memory_", "computer_")
-# Types are dated (web_search_20260318), prices are not. Types that start with none of these go by their full name.
-SERVER_TOOL_NAMES = ("web_search", "web_fetch", "tool_search", "file_search", "code_execution", "code_interpreter")
+# Types are dated (web_search_20260318), prices are not. Types that start with none of these go by their full name; the
+# preview of the search costs more than the search on some models, so it comes before it.
+SERVER_TOOL_NAMES = (
+    "web_search_preview",
+    "web_search",
+    "web_fetch",
+    "tool_search",
+    "file_search",
+    "code_execution",
+    "code_interpreter",
+)
 # Run upstream without a fee per call; what they bring in counts as input.
 FREE_SERVER_TOOLS = frozenset({"web_fetch", "tool_search"})
 

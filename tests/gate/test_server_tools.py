@@ -72,6 +72,7 @@ async def test_ten_calls_are_held_and_the_reported_ones_charged(
 
 UNPRICED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a tool without a price": ("responses", "gpt-5.2", {"tools": [{"type": "code_interpreter"}]}),
+    "a search at another price": ("responses", "gpt-5.2", {"tools": [{"type": "web_search_preview_2025_03_11"}]}),
     "an image": ("responses", "gpt-5.2", {"tools": [{"type": "image_generation"}]}),
     "another's tools": ("responses", "gpt-5.2", {"tools": [{"type": "mcp", "server_url": "https://x.example"}]}),
     "in a namespace": ("responses", "gpt-5.2", {"tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}),
