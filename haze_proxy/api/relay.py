@@ -175,12 +175,18 @@ async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse
 
 
 async def _break_off(journey: Journey, response: web.StreamResponse, error: HazeError) -> None:
-    """Say it in the stream, then cut: a polite end would be taken for a whole answer, or repeated without limit."""
+    """Say it in the stream, then cut: a polite end would be taken for a whole answer, or repeated without limit.
+
+    Not where the error is an end that every client knows.
+    """
     with suppress(HazeError):  # what could not be written is not charged; the caller hears of one failure
         await journey.broken(error)
     # What has gone out may end in the middle of an event.
     gap = b"" if journey.meter.between_events else b"\n\n"
     await response.write(gap + envelope.event(error, journey.ask.protocol, journey.request_id))
+    if journey.ask.protocol in envelope.ENDED_BY_ERROR:
+        await response.write_eof()
+        return
     transport = journey.request.transport
     if transport is not None:
         # What was written may still arrive, but nobody is waited for.

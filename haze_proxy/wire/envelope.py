@@ -14,6 +14,8 @@ from haze_proxy.errors import HazeError
 
 # OpenAI has no 529: its clients know 503 as "try again later".
 OPENAI_STATUS = {529: 503}
+# Whose error in a stream is an end of the answer by itself. Codex tells its message only if nothing is cut after it.
+ENDED_BY_ERROR = frozenset({"responses"})
 # After every number the stream can have reached: clients may drop what is older than the last they saw.
 LAST_SEQUENCE_NUMBER = 2**31 - 1
 
