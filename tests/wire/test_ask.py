@@ -6,7 +6,7 @@ import time
 import pytest
 
 from haze_proxy.errors import BadRequest
-from haze_proxy.money.estimate import PRICE_CHANGING
+from haze_proxy.money.estimate import LIMIT_FIELDS, PRICE_CHANGING
 from haze_proxy.wire import ask, splice, stateful
 
 
@@ -18,7 +18,15 @@ def test_every_field_that_is_acted_on_can_be_read_in_one_way_only() -> None:
     """A field that is priced or refused by one reading must not reach the provider by another."""
     priced = {field for fields in PRICE_CHANGING.values() for field in fields}
     asked = {"model", "stream", "stream_options", "tools", "messages", "best_of", "background", "web_search_options"}
-    assert priced | asked | set(stateful.FIELDS) | set(ask.COUNTS) <= set(splice.ACTED_ON)
+    asked |= {
+        "input",
+        "store",
+        "prompt",
+        *ask.INSTEAD,
+        *(field for fields in ask.REQUIRED.values() for field in fields),
+    }
+    limits = {field for fields in LIMIT_FIELDS.values() for field in fields}
+    assert priced | asked | limits | set(stateful.FIELDS) | set(ask.COUNTS) <= set(splice.ACTED_ON)
 
 
 @pytest.mark.parametrize("field", ["plugins", "Plugins", "web_search_options", "best_of", "container"])
@@ -43,6 +51,25 @@ def test_a_model_that_is_none_names_the_field(model: object) -> None:
         ask.read(body(model=model), "chat")
     assert refused.value.param == "model"
     assert len(refused.value.message) < 100
+
+
+WRITTEN_IN: dict[str, tuple[str, dict[str, object], str]] = {
+    "chat": ("chat", {"messages": []}, "chat"),
+    "chat with an input": ("chat", {"messages": [], "input": "x"}, "chat"),
+    "Cursor's": ("chat", {"input": []}, "responses"),
+    "Cursor's with nothing for messages": ("chat", {"input": "x", "messages": None}, "responses"),
+    "responses": ("responses", {"input": "x"}, "responses"),
+    "a kept prompt": ("responses", {"prompt": {"id": "pmpt_1"}}, "responses"),
+    "a kept answer": ("responses", {"previous_response_id": "resp_1"}, "responses"),
+    "a kept conversation": ("responses", {"conversation": "conv_1"}, "responses"),
+    "messages": ("messages", {"messages": [], "input": "x"}, "messages"),
+}
+
+
+@pytest.mark.parametrize(("path", "fields", "protocol"), WRITTEN_IN.values(), ids=WRITTEN_IN)
+def test_a_body_says_in_which_protocol_it_is_written(path: str, fields: dict[str, object], protocol: str) -> None:
+    """Who serves it, what it costs and how it ends go by that, not by the path."""
+    assert ask.read(json.dumps({"model": "m", **fields}).encode(), path).protocol == protocol
 
 
 HOSTILE = {
