@@ -18,7 +18,7 @@ from haze_proxy.errors import BadRequest
 from haze_proxy.gate import body as body_gate
 from haze_proxy.wire import ask
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 GOOD: dict[str, Any] = {"model": "hekiu", "max_tokens": 8, "messages": HELLO}
 
 
@@ -138,7 +138,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
 async def test_odd_shapes_are_answered_or_refused_but_never_break(
@@ -183,7 +183,7 @@ async def small(tmp_path: Path) -> AsyncIterator[Haze]:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("coding", "pack"), PACKERS.items(), ids=PACKERS)
 async def test_compressed_bodies_are_read(small: Haze, protocol: str, coding: str, pack: Any) -> None:
     """Large prompts are sent compressed by some clients; the upstream gets them plain."""
@@ -191,7 +191,7 @@ async def test_compressed_bodies_are_read(small: Haze, protocol: str, coding: st
     assert answer.status == 200, answer.body
 
 
-@BOTH
+@EACH
 async def test_zstd_is_read(small: Haze, protocol: str) -> None:
     """Codex sends it."""
     zstd = pytest.importorskip("backports.zstd")
@@ -199,7 +199,7 @@ async def test_zstd_is_read(small: Haze, protocol: str) -> None:
     assert answer.status == 200, answer.body
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("coding", "pack"), PACKERS.items(), ids=PACKERS)
 async def test_a_bomb_is_413_and_not_unpacked(small: Haze, protocol: str, coding: str, pack: Any) -> None:
     """A few kilobytes must not become gigabytes: the limit is that of the unpacked body."""
@@ -210,7 +210,7 @@ async def test_a_bomb_is_413_and_not_unpacked(small: Haze, protocol: str, coding
     untouched(small)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("coding", "pack"), PACKERS.items(), ids=PACKERS)
 @pytest.mark.parametrize(
     "damage", [lambda packed: b"\x00" + packed, lambda packed: packed[: len(packed) // 2], lambda packed: b"{}"]
@@ -227,14 +227,14 @@ async def test_broken_packing_is_400(
     assert caplog.text == ""
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("coding", ["lzma", "gzip, br", "gzip,gzip", "utf-8", "x" * 5000, "\u00e4"])
 async def test_an_unknown_packing_is_415(small: Haze, protocol: str, coding: str) -> None:
     """Passed on unread it would be an unpriced request."""
     refused(await small.post(PATHS[protocol], with_(), headers={"Content-Encoding": coding}), protocol, 415)
 
 
-@BOTH
+@EACH
 async def test_33_mib_are_too_much_and_30_are_not(haze: Haze, protocol: str) -> None:
     """The limit of the default configuration is Anthropic's own: 32 MiB."""
     assert "32 MiB" in refused(await haze.post(PATHS[protocol], good(protocol, x="y" * (33 * 2**20))), protocol, 413)
@@ -242,7 +242,7 @@ async def test_33_mib_are_too_much_and_30_are_not(haze: Haze, protocol: str) -> 
     assert (await haze.ask(protocol)).status == 200
 
 
-@BOTH
+@EACH
 async def test_a_body_without_a_length_is_limited_too(small: Haze, protocol: str) -> None:
     """Chunked bodies announce nothing; they are cut off where the limit is."""
     reader, writer = await line(small)
@@ -269,7 +269,7 @@ async def test_a_client_that_leaves_while_it_sends_leaves_nothing(small: Haze) -
     untouched(small)
 
 
-@BOTH
+@EACH
 async def test_a_body_that_does_not_arrive_is_not_waited_for(
     small: Haze, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:

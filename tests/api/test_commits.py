@@ -7,7 +7,7 @@ from checks import error_events, locked, quiet
 from gateway import PATHS, Haze, asking
 from provider import HANG_UP, Provider, Reply, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 FULL = 10_000_000_000
 ENDED_BY = {
@@ -17,7 +17,7 @@ ENDED_BY = {
 }
 
 
-@BOTH
+@EACH
 async def test_the_end_of_a_stream_waits_for_its_commit_and_the_rest_does_not(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -42,7 +42,7 @@ async def test_the_end_of_a_stream_waits_for_its_commit_and_the_rest_does_not(
     assert (row["state"], row["cost"], chained.balance()) == ("settled", 41_000, FULL - 41_000)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("how", ["complete", "cut after the usage"])
 async def test_a_stream_that_cannot_be_charged_is_told_aborted_and_free(
     chained: Haze, provider: Provider, protocol: str, how: str
@@ -60,7 +60,7 @@ async def test_a_stream_that_cannot_be_charged_is_told_aborted_and_free(
     assert chained.balance() == FULL
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_charge_that_the_ledger_refuses_is_no_answer(
     chained: Haze, provider: Provider, protocol: str, stream: bool

@@ -93,7 +93,7 @@ async def test_where_nobody_speaks_responses_it_is_503_and_says_why(tmp_path: Pa
     """The path was right for the model; it is the body that is not."""
     async with running(tmp_path, PAID + channel("gemini", provider.url)) as haze:
         message = refused(await haze.post(PATHS["chat"], CURSOR), "chat", 503)
-        assert "in the responses protocol. It is served on: chat." in message
+        assert "in the responses protocol. It is served on: chat, embeddings." in message
 
 
 async def test_a_stream_that_dies_is_told_as_a_responses_stream_is(chained: Haze, provider: Provider) -> None:

@@ -12,7 +12,7 @@ from checks import error_events, quiet, refused
 from gateway import HELLO, PATHS, Haze, asking
 from provider import HANG, HANG_UP, Provider, Reply, error_body, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 FULL = 10_000_000_000
 ENDED_BY = {
@@ -40,14 +40,14 @@ async def one_row(haze: Haze, state: str, ended: str, cost: int, *, estimated: b
 # ---- completed ----
 
 
-@BOTH
+@EACH
 async def test_completed_with_usage_costs_usage_times_price(chained: Haze, protocol: str) -> None:
     """11 tokens in at 1,000 nano-dollars, 3 out at 10,000, streamed or not."""
     assert (await chained.ask(protocol, "paid")).status == 200
     await one_row(chained, "settled", "completed", 41_000)
 
 
-@BOTH
+@EACH
 async def test_a_stream_without_usage_is_estimated_and_says_so(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -60,7 +60,7 @@ async def test_a_stream_without_usage_is_estimated_and_says_so(
     assert row["cost"] == row["input"] * 1_000 + 30_000 > 41_000
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("kind", ["missing", "empty", "zeros", "nulls", "odd"])
 async def test_an_answer_without_numbers_is_estimated_too(
     chained: Haze, provider: Provider, protocol: str, kind: str
@@ -90,7 +90,7 @@ async def test_a_stream_with_a_reason_to_stop_and_no_done_is_whole(chained: Haze
 # ---- the upstream fails ----
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_refused_upstream_costs_nothing(chained: Haze, provider: Provider, protocol: str, stream: bool) -> None:
     """The provider bills nothing for a 400 either."""
@@ -115,7 +115,7 @@ BROKEN: dict[str, Callable[[str], Reply]] = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("made", BROKEN.values(), ids=BROKEN)
 async def test_a_stream_that_fails_before_its_first_event_is_an_error_with_a_status(
     chained: Haze, provider: Provider, protocol: str, made: Callable[[str], Reply]
@@ -130,7 +130,7 @@ async def test_a_stream_that_fails_before_its_first_event_is_an_error_with_a_sta
 WHOLE_BROKEN = [name for name in BROKEN if "event" not in name and "comments" not in name]
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("made", [BROKEN[name] for name in WHOLE_BROKEN], ids=WHOLE_BROKEN)
 async def test_a_whole_answer_that_breaks_is_502_and_costs_nothing(
     chained: Haze, provider: Provider, protocol: str, made: Callable[[str], Reply]
@@ -147,7 +147,7 @@ async def test_a_whole_answer_that_breaks_is_502_and_costs_nothing(
 LAST_WORDS = (b'"finish_reason": "stop"', b"message_delta", b"response.completed")
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("how", ["cut", "clean end"])
 async def test_cut_in_mid_stream_is_told_aborted_and_free(
     chained: Haze, provider: Provider, protocol: str, how: str
@@ -180,7 +180,7 @@ async def test_cut_after_the_final_usage_costs_what_it_says(chained: Haze, provi
     await one_row(chained, "settled", "upstream broke off", 41_000)
 
 
-@BOTH
+@EACH
 async def test_an_upstreams_error_instead_of_a_first_event_has_its_real_status(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -266,7 +266,7 @@ async def test_a_response_that_fails_at_once_has_a_status(
     await one_row(chained, "void", "refused upstream" if status == 400 else "failed upstream", 0)
 
 
-@BOTH
+@EACH
 async def test_an_upstreams_own_error_event_is_relayed_once_and_closed_in_order(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -297,7 +297,7 @@ async def leave_after(haze: Haze, protocol: str, count: int, provider: Provider)
     await provider.requests[-1].closed.wait()
 
 
-@BOTH
+@EACH
 async def test_who_leaves_a_stream_pays_what_was_delivered_and_stops_the_upstream(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -320,7 +320,7 @@ async def test_who_leaves_a_stream_pays_what_was_delivered_and_stops_the_upstrea
     assert chained.balance() == FULL - sum(row["cost"] for row in rows)
 
 
-@BOTH
+@EACH
 async def test_who_leaves_a_stream_before_it_begins_pays_nothing(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -333,7 +333,7 @@ async def test_who_leaves_a_stream_before_it_begins_pays_nothing(
     await one_row(chained, "void", "client left before the answer", 0)
 
 
-@BOTH
+@EACH
 async def test_who_leaves_a_whole_answer_pays_for_it(chained: Haze, provider: Provider, protocol: str) -> None:
     """The provider finishes and bills a call that is not streamed, whoever still listens."""
     gate = asyncio.Event()

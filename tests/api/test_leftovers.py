@@ -7,7 +7,7 @@ import pytest
 from gateway import Haze
 from provider import HANG_UP, Provider, Reply, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 def choice(index: int, text: str | None, finish: str | None) -> bytes:
@@ -17,7 +17,7 @@ def choice(index: int, text: str | None, finish: str | None) -> bytes:
     return b"data: " + json.dumps(made).encode() + b"\n\n"
 
 
-@BOTH
+@EACH
 async def test_a_connection_is_used_again_when_the_body_ends_after_its_terminal_event(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -63,7 +63,7 @@ async def test_half_of_two_choices_is_no_whole_answer(chained: Haze, provider: P
     assert not (await chained.ask("chat", "paid", stream=True, n=2)).cut
 
 
-@BOTH
+@EACH
 async def test_a_whole_answer_to_a_stream_that_is_cut_is_nobodys_debt(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -76,7 +76,7 @@ async def test_a_whole_answer_to_a_stream_that_is_cut_is_nobodys_debt(
     assert (row["state"], row["ended"], row["cost"]) == ("void", "failed upstream", 0)
 
 
-@BOTH
+@EACH
 async def test_the_owners_names_and_keys_do_not_reach_a_caller(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:

@@ -11,7 +11,7 @@ from checks import exchange, parts, refused, untouched
 from gateway import ECHO, PAID, PATHS, Haze, asking, channel, running, spelled
 from provider import HANG_UP, Provider, Reply, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def aliased(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
         yield server
 
 
-@BOTH
+@EACH
 async def test_an_answer_is_charged_once_it_is_whole(chained: Haze, provider: Provider, protocol: str) -> None:
     """The main job: 11 tokens in at 1,000 nano-dollars, 3 out at 10,000, and not one more."""
     answer = await chained.ask(protocol, "paid")
@@ -35,7 +35,7 @@ async def test_an_answer_is_charged_once_it_is_whole(chained: Haze, provider: Pr
     assert chained.check() == []
 
 
-@BOTH
+@EACH
 async def test_a_stream_passes_byte_for_byte_and_is_charged(chained: Haze, provider: Provider, protocol: str) -> None:
     """A client cannot tell Haze from the provider."""
     sent = events(protocol)
@@ -46,7 +46,7 @@ async def test_a_stream_passes_byte_for_byte_and_is_charged(chained: Haze, provi
     assert chained.balance() == 10_000_000_000 - 41_000
 
 
-@BOTH
+@EACH
 async def test_a_stream_that_dies_is_never_ended_politely(chained: Haze, provider: Provider, protocol: str) -> None:
     """A clean end would be taken for a whole answer, or repeated without limit; and half an answer is not charged."""
     provider.script(Reply(chunks=[*events(protocol)[:3], HANG_UP]))
@@ -82,7 +82,7 @@ def odd(protocol: str, body: bytes, model: bytes) -> bytes:
     return spelled(protocol, body).replace(b"MODEL", model)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
 async def test_without_an_alias_the_body_goes_up_as_it_came(
     chained: Haze, provider: Provider, protocol: str, body: bytes
@@ -95,7 +95,7 @@ async def test_without_an_alias_the_body_goes_up_as_it_came(
     assert hashlib.sha256(received.body).digest() == hashlib.sha256(body).digest()
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
 async def test_an_alias_changes_the_models_name_and_nothing_else(
     aliased: Haze, provider: Provider, protocol: str, body: bytes
@@ -123,7 +123,7 @@ AMBIGUOUS: dict[str, tuple[str, str]] = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("members", "named"), AMBIGUOUS.values(), ids=AMBIGUOUS)
 async def test_a_field_that_can_be_read_in_two_ways_is_refused(
     chained: Haze, provider: Provider, protocol: str, members: str, named: str
@@ -136,7 +136,7 @@ async def test_a_field_that_can_be_read_in_two_ways_is_refused(
     untouched(chained)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("query", ["beta=true", "a=1&b=%20%2F%2B+&c", "x=%E2%82%AC", "x=%0D%0AX-Evil:%201%0D%0A"])
 async def test_the_query_goes_up_as_it_came(chained: Haze, provider: Provider, protocol: str, query: str) -> None:
     """Claude Code sends ?beta=true with every turn; decoded, a query could end the line and begin a header."""
@@ -148,7 +148,7 @@ async def test_the_query_goes_up_as_it_came(chained: Haze, provider: Provider, p
     assert (received.query, received.body, received.headers.get("X-Evil")) == (query, body, None)
 
 
-@BOTH
+@EACH
 async def test_a_large_body_passes(chained: Haze, provider: Provider, protocol: str) -> None:
     """Screenshots and PDFs make bodies of megabytes: the whole of it arrives, and nothing warns or waits."""
     image = "A" * (3 * 2**20)
@@ -158,7 +158,7 @@ async def test_a_large_body_passes(chained: Haze, provider: Provider, protocol: 
     assert hashlib.sha256(provider.requests[0].body).digest() == hashlib.sha256(body).digest()
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("status", [200, 201])
 async def test_a_whole_answer_passes_byte_for_byte(
     chained: Haze, provider: Provider, protocol: str, status: int
@@ -171,7 +171,7 @@ async def test_a_whole_answer_passes_byte_for_byte(
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
-@BOTH
+@EACH
 async def test_an_error_with_status_200_is_an_error(chained: Haze, provider: Provider, protocol: str) -> None:
     """OpenRouter answers so once a model has been chosen; taken for an answer it would be charged."""
     error: Any = {"error": {"code": 502, "message": "Provider returned error"}}

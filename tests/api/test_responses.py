@@ -84,7 +84,7 @@ async def test_a_model_served_on_another_protocol_is_503_and_says_so(
     """The model is right, and the protocol is not: Codex shows this text."""
     async with running(tmp_path, PAID + channel(kind, provider.url)) as haze:
         answer = await haze.ask("responses", "paid")
-        spoken = "messages" if kind == "anthropic" else "chat"
+        spoken = "messages" if kind == "anthropic" else "chat, embeddings"
         assert f"in the responses protocol. It is served on: {spoken}." in refused(answer, "responses", 503)
         assert answer.headers["x-should-retry"] == "false"
 

@@ -9,7 +9,7 @@ from checks import exchange, parts
 from gateway import HELLO, PAID, PATHS, Haze, asking, channel, running
 from provider import HANG_UP, Provider, Reply, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 USAGE = {"stream_options": {"include_usage": True}}
 
 
@@ -48,7 +48,7 @@ async def test_the_usage_chunk_is_hidden_however_the_bytes_are_split(chained: Ha
         assert (await chained.ask("chat", "paid", stream=True)).body == wanted
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
 async def test_line_ends_pass_as_they_are(chained: Haze, provider: Provider, protocol: str, newline: bytes) -> None:
     """All three are server-sent events; a stream that is normalised is not the provider's any more."""
@@ -60,7 +60,7 @@ async def test_line_ends_pass_as_they_are(chained: Haze, provider: Provider, pro
     assert (row["cost"], row["estimated"]) == (41_000, 0)
 
 
-@BOTH
+@EACH
 async def test_each_event_arrives_before_the_next_is_sent(chained: Haze, provider: Provider, protocol: str) -> None:
     """A stream that is stored up is no stream: each event is asked for only when the one before has arrived."""
     sent = events(protocol)
@@ -78,7 +78,7 @@ async def test_each_event_arrives_before_the_next_is_sent(chained: Haze, provide
         assert await answer.read() == b""
 
 
-@BOTH
+@EACH
 async def test_what_haze_does_not_know_passes(chained: Haze, provider: Provider, protocol: str) -> None:
     """Next year's events, comments, ids and retry lines are the client's to understand."""
     sent = events(protocol)
@@ -104,7 +104,7 @@ async def test_a_first_event_larger_than_the_peek_passes(chained: Haze, provider
     assert (answer.status, answer.cut, answer.body) == (200, False, b"".join(sent))
 
 
-@BOTH
+@EACH
 async def test_a_stream_has_the_headers_of_one(chained: Haze, provider: Provider, protocol: str) -> None:
     """Proxies on the way must not store it up, and its length is not known."""
     answer = await chained.ask(protocol, "paid", stream=True)
@@ -115,7 +115,7 @@ async def test_a_stream_has_the_headers_of_one(chained: Haze, provider: Provider
     assert "Content-Encoding" not in answer.headers
 
 
-@BOTH
+@EACH
 async def test_a_whole_answer_to_a_request_for_a_stream_passes_and_is_charged(
     tmp_path: Path, provider: Provider, protocol: str
 ) -> None:
@@ -130,7 +130,7 @@ async def test_a_whole_answer_to_a_request_for_a_stream_passes_and_is_charged(
         assert (row["state"], row["cost"]) == ("settled", 41_000)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("how", ["whole", "cut"])
 async def test_a_proxy_that_speaks_http_1_0_gets_a_stream_too(
     chained: Haze, provider: Provider, protocol: str, how: str

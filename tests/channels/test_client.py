@@ -25,7 +25,7 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.kinds import KINDS, PATHS
 from haze_proxy.errors import HazeError, UpstreamFailed, UpstreamSilent
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
@@ -124,7 +124,7 @@ ENCODINGS = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("name", "pack"), ENCODINGS.items(), ids=ENCODINGS)
 async def test_a_compressed_answer_is_readable_and_not_labelled(
     chained: Haze, provider: Provider, protocol: str, name: str, pack: Any
@@ -141,7 +141,7 @@ async def test_a_compressed_answer_is_readable_and_not_labelled(
     assert row["cost"] == 41_000
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
 async def test_a_compressed_stream_is_readable_and_metered(
     chained: Haze, provider: Provider, protocol: str, encoding: str
@@ -156,7 +156,7 @@ async def test_a_compressed_stream_is_readable_and_metered(
     assert (row["cost"], row["estimated"]) == (41_000, 0)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("encoding", ["lzma", "gzip, br", "x-secret"])
 async def test_an_encoding_nobody_can_read_is_a_broken_upstream(
@@ -169,7 +169,7 @@ async def test_an_encoding_nobody_can_read_is_a_broken_upstream(
     assert (row["state"], row["cost"]) == ("void", 0)
 
 
-@BOTH
+@EACH
 async def test_bytes_that_are_not_what_their_label_says_are_a_broken_upstream(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:

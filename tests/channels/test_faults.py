@@ -9,7 +9,7 @@ from checks import refused
 from gateway import PAID, PATHS, Haze, asking, channel, running
 from provider import HANG, Provider, Reply, error_body, events
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 Told = dict[str, Any]
 
@@ -42,7 +42,7 @@ BODIES: dict[str, tuple[int, bytes]] = {
 }
 
 
-@BOTH
+@EACH
 @STREAM
 @pytest.mark.parametrize(("status", "body"), BODIES.values(), ids=BODIES)
 async def test_the_requests_own_fault_comes_back_byte_for_byte(
@@ -75,7 +75,7 @@ OWNERS: dict[str, tuple[int, Told | list[Told]]] = {
 }
 
 
-@BOTH
+@EACH
 @STREAM
 @pytest.mark.parametrize(("status", "body"), OWNERS.values(), ids=OWNERS)
 async def test_the_owners_trouble_is_never_told_as_the_callers(
@@ -88,7 +88,7 @@ async def test_the_owners_trouble_is_never_told_as_the_callers(
     assert "owners-secret" not in str(answer.headers) + message
 
 
-@BOTH
+@EACH
 async def test_the_owners_trouble_as_a_first_event_is_not_told_either(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -115,7 +115,7 @@ MAPPED: dict[str, tuple[int, dict[str, str], int, int, str | None]] = {
 }
 
 
-@BOTH
+@EACH
 @STREAM
 @pytest.mark.parametrize(("status", "headers", "messages", "chat", "wait"), MAPPED.values(), ids=MAPPED)
 async def test_an_upstreams_trouble_is_told_by_its_kind(
@@ -143,7 +143,7 @@ async def test_an_upstreams_trouble_is_told_by_its_kind(
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>owners-host.internal</body></html>"
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("status", "told"), [(400, 400), (404, 502), (413, 413), (502, 502), (401, 503)])
 async def test_a_page_of_html_is_not_handed_on(
     chained: Haze, provider: Provider, protocol: str, status: int, told: int
@@ -153,7 +153,7 @@ async def test_a_page_of_html_is_not_handed_on(
     assert "owners-host" not in refused(await ask(chained, provider, reply, protocol), protocol, told)
 
 
-@BOTH
+@EACH
 @STREAM
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_never_followed(
@@ -172,7 +172,7 @@ SILENCE: dict[str, tuple[Reply, int]] = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("reply", "status"), SILENCE.values(), ids=SILENCE)
 async def test_a_silent_upstream_is_504(
     tmp_path: Path, provider: Provider, protocol: str, reply: Reply, status: int
@@ -188,7 +188,7 @@ async def test_a_silent_upstream_is_504(
         assert {row["cost"] for row in await haze.ended()} == {0}
 
 
-@BOTH
+@EACH
 async def test_an_upstream_that_falls_silent_in_mid_stream_is_told_and_cut(
     tmp_path: Path, provider: Provider, protocol: str
 ) -> None:
@@ -203,7 +203,7 @@ async def test_an_upstream_that_falls_silent_in_mid_stream_is_told_and_cut(
         assert (row["state"], row["ended"]) == ("void", "upstream broke off")
 
 
-@BOTH
+@EACH
 async def test_an_upstream_that_is_not_there_is_502(tmp_path: Path, protocol: str) -> None:
     """What the operating system says about it is the owner's business: it names addresses."""
     kind = "anthropic" if protocol == "messages" else "openai"

@@ -6,7 +6,7 @@ import pytest
 from gateway import PAID, PATHS, Haze, asking, channel, running
 from provider import Provider, Reply, events, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 KIND = {"chat": "openai", "messages": "anthropic", "responses": "openai"}
 
 # What a client may send -> the channel kinds and protocols that get to see it.
@@ -92,7 +92,7 @@ async def sent_up(haze: Haze, provider: Provider, protocol: str, headers: dict[s
     return {name.lower(): value for name, value in provider.requests[-1].headers.items()}
 
 
-@BOTH
+@EACH
 async def test_what_is_between_the_client_and_haze_does_not_go_up(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -101,7 +101,7 @@ async def test_what_is_between_the_client_and_haze_does_not_go_up(
     assert {name for name in NEVER_UP if name.lower() in seen} == set()
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("header", ["Authorization", "x-api-key", "both"])
 async def test_the_clients_credential_is_replaced_by_the_owners(
     chained: Haze, provider: Provider, protocol: str, header: str
@@ -119,14 +119,14 @@ async def test_the_clients_credential_is_replaced_by_the_owners(
         assert (seen["Authorization"], seen.get("x-api-key")) == ("Bearer owners-secret", None)
 
 
-@BOTH
+@EACH
 async def test_everything_unknown_goes_up(chained: Haze, provider: Provider, protocol: str) -> None:
     """A pinned list breaks with the next release of a client."""
     seen = await sent_up(chained, provider, protocol, ALWAYS_UP)
     assert {name: seen.get(name.lower()) for name in ALWAYS_UP} == ALWAYS_UP
 
 
-@BOTH
+@EACH
 async def test_haze_does_not_speak_for_a_client_that_said_nothing(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -140,7 +140,7 @@ async def test_haze_does_not_speak_for_a_client_that_said_nothing(
     assert seen["host"] == provider.url.split("/")[2]
 
 
-@BOTH
+@EACH
 async def test_anthropics_headers_go_to_the_messages_protocol_only(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -159,7 +159,7 @@ async def test_a_messages_request_without_a_version_gets_the_one_everybody_knows
     assert "anthropic-version" not in await sent_up(chained, provider, "chat", {})
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("kind", ["openrouter", "other"])
 async def test_attribution_goes_to_openrouter_only(
     tmp_path: Path, provider: Provider, protocol: str, kind: str
@@ -172,7 +172,7 @@ async def test_attribution_goes_to_openrouter_only(
         assert {name: seen.get(name.lower()) for name in ATTRIBUTION} == wanted
 
 
-@BOTH
+@EACH
 async def test_what_connection_lists_is_for_the_next_hop_only(chained: Haze, provider: Provider, protocol: str) -> None:
     """RFC 9110 7.6.1, in both directions; `close` among them must not stop it."""
     listed = {"Connection": "close, X-Hop, x-other", "X-Hop": "1", "X-Other": "2", "X-Kept": "3"}
@@ -185,7 +185,7 @@ async def test_what_connection_lists_is_for_the_next_hop_only(chained: Haze, pro
     assert (down.get("X-Hop"), down.get("X-Other"), down.get("X-Kept")) == (None, None, "3")
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("how", ["whole", "stream", "refused"])
 async def test_what_an_upstream_says_about_its_owner_does_not_come_down(
     chained: Haze, provider: Provider, protocol: str, how: str
@@ -204,7 +204,7 @@ async def test_what_an_upstream_says_about_its_owner_does_not_come_down(
     assert {name: answer.headers.get(name) for name in ALWAYS_DOWN} == ALWAYS_DOWN
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("name", ["x-request-id", "request-id"])
 async def test_the_upstreams_id_comes_down_under_another_name(
     chained: Haze, provider: Provider, protocol: str, name: str

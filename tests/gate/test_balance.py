@@ -11,7 +11,7 @@ from checks import held, refused, untouched
 from gateway import ECHO, PAID, PATHS, Haze, asking, channel, running
 from provider import Provider, Reply, right_answer, whole
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 NANO = 1_000_000_000
 
 
@@ -55,7 +55,7 @@ async def test_what_a_request_may_cost_is_held_while_it_runs(
     assert (row["held"], row["cost"], held(chained)) == (worth(body, output), 0, 0)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
     chained: Haze, provider: Provider, protocol: str, stream: bool
@@ -73,7 +73,7 @@ async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
     untouched(chained)
 
 
-@BOTH
+@EACH
 async def test_to_the_last_nano_dollar(chained: Haze, protocol: str) -> None:
     """A balance that just pays the hold is enough; one nano-dollar less is not."""
     body = asking(protocol, "paid", max_tokens=100)
@@ -89,7 +89,7 @@ async def test_to_the_last_nano_dollar(chained: Haze, protocol: str) -> None:
     assert chained.check() == []
 
 
-@BOTH
+@EACH
 async def test_a_model_nobody_serves_is_503_also_for_an_empty_wallet(chained: Haze, protocol: str) -> None:
     """Who tops up for a model that is not there has been cheated."""
     key = await chained.known(chained.account("0", email="poor@example.com"))
@@ -118,7 +118,7 @@ async def test_an_unknown_price_is_a_refusal_and_never_a_zero(tmp_path: Path, pr
         assert provider.requests == []
 
 
-@BOTH
+@EACH
 async def test_a_model_the_key_may_not_use_is_404_and_names_those_it_may(haze: Haze, protocol: str) -> None:
     """And says so before it looks at the balance or the channels."""
     key = await haze.known(haze.account("0", email="few@example.com", models=("one", "two/three")))
@@ -127,7 +127,7 @@ async def test_a_model_the_key_may_not_use_is_404_and_names_those_it_may(haze: H
         assert message == f"This API key may not use `{model}`. It may use: one, two/three."
 
 
-@BOTH
+@EACH
 async def test_a_keys_budget_is_held_and_spent_beside_the_balance(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -151,7 +151,7 @@ async def test_a_keys_budget_is_held_and_spent_beside_the_balance(
     assert (row["spent_usd"], row["budget_left_usd"]) == ("0.000082", f"{(budget - 82_000) / NANO:.9f}".rstrip("0"))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_free_model_needs_no_balance_and_leaves_a_row(
     tmp_path: Path, provider: Provider, protocol: str, stream: bool
@@ -298,7 +298,7 @@ async def test_a_client_that_leaves_its_history_at_the_provider_is_told_what_to_
     assert "Set `store` to false" in refused(answer, "responses", 400)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_64_at_once_with_money_for_ten_are_ten_answers(
     tmp_path: Path, provider: Provider, protocol: str, stream: bool

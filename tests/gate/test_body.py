@@ -18,7 +18,7 @@ from haze_proxy.gate import body as body_gate
 from haze_proxy.gate.body import BODIES, MIB, BodyShare
 from haze_proxy.wire.ask import Ask
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 async def test_large_bodies_wait_for_their_share_in_turn() -> None:
@@ -62,7 +62,7 @@ async def test_who_gives_up_waiting_lets_the_next_one_in(monkeypatch: pytest.Mon
     assert share.free == MIB
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 async def test_every_ending_gives_the_share_back(chained: Haze, protocol: str, packed: bool) -> None:
     """A share that leaked would stop the gateway after a day."""
@@ -77,7 +77,7 @@ async def test_every_ending_gives_the_share_back(chained: Haze, protocol: str, p
         assert share.free == body_gate.SHARED_BYTES
 
 
-@BOTH
+@EACH
 async def test_a_stream_lets_its_body_go_when_it_begins(chained: Haze, provider: Provider, protocol: str) -> None:
     """A stream lasts for minutes, and nobody reads its request again."""
     provider.script(Reply(chunks=[*events(protocol)[:4], HANG]))
@@ -93,7 +93,7 @@ async def test_a_stream_lets_its_body_go_when_it_begins(chained: Haze, provider:
 @pytest.mark.parametrize(
     "length", ["Content-Length: 400000000\r\n", "Content-Length: 400000000\r\nExpect: 100-continue\r\n"]
 )
-@BOTH
+@EACH
 async def test_a_declared_length_over_the_limit_is_refused_unread(haze: Haze, protocol: str, length: str) -> None:
     """Nobody should send 400 MB to learn that they are too many."""
     host, port = haze.url.removeprefix("http://").split(":")
@@ -142,7 +142,7 @@ async def test_a_refused_request_is_forgotten_at_once(
         gc.enable()
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("model", ["hekiu", "nobody"])
 async def test_an_open_line_does_not_keep_what_was_sent_over_it(
     haze: Haze, monkeypatch: pytest.MonkeyPatch, protocol: str, model: str
@@ -161,7 +161,7 @@ async def test_an_open_line_does_not_keep_what_was_sent_over_it(
     assert (ask.body, ask.parsed) == (b"", {})
 
 
-@BOTH
+@EACH
 async def test_who_leaves_while_he_sends_leaves_nothing_behind(
     haze: Haze, protocol: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -190,7 +190,7 @@ HALVES: dict[str, tuple[bytes, bytes]] = {
 }
 
 
-@BOTH
+@EACH
 async def test_an_error_after_half_an_event_stands_alone(tmp_path: Path, protocol: str) -> None:
     """Glued to half an event, no client could read it."""
     half, begin = HALVES[protocol]

@@ -13,7 +13,7 @@ from haze_proxy.gate.rate_limit import PACES
 
 Ask = dict[str, Any]
 Cause = Callable[[Haze, str, Ask], Awaitable[Answer]]
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ CAUSES: dict[int, Cause] = {
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@BOTH
+@EACH
 @pytest.mark.parametrize(("status", "cause"), CAUSES.items(), ids=map(str, CAUSES))
 async def test_a_refusal_speaks_the_callers_protocol_and_leaves_nothing_behind(
     small: Haze, status: int, cause: Cause, protocol: str, stream: bool
@@ -99,7 +99,7 @@ async def test_a_refusal_speaks_the_callers_protocol_and_leaves_nothing_behind(
     untouched(small)
 
 
-@BOTH
+@EACH
 async def test_a_store_that_cannot_be_written_is_503_with_a_time_to_come_back(haze: Haze, protocol: str) -> None:
     """Infrastructure trouble is never told as a problem of the key or the balance, and clients may repeat it."""
     async with locked(haze, patience_ms=10):

@@ -11,7 +11,7 @@ from provider import Provider, Reply, whole
 
 from haze_proxy.gate.rate_limit import PACES
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 COUNT = {"model": "hekiu", "messages": HELLO}
 
 
@@ -20,7 +20,7 @@ async def limited(haze: Haze, **limits: Any) -> str:
     return await haze.known(haze.account(email="limited@example.com", **limits))
 
 
-@BOTH
+@EACH
 async def test_the_burst_passes_and_then_the_rate_rules(haze: Haze, protocol: str) -> None:
     """60 a minute: ten at once, then one each second, to the second."""
     key = await limited(haze, requests_per_minute=60)
@@ -54,7 +54,7 @@ async def test_retry_after_is_when_it_would_pass(haze: Haze, per_minute: int) ->
     assert (await haze.ask("chat", key=key)).status == 200
 
 
-@BOTH
+@EACH
 async def test_tokens_are_reserved_high_and_corrected_by_what_was_used(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[int, dict[str, Any] | bytes, dict[str, str]]] = {
 }
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("status", "body", "headers"), REFUSED.values(), ids=REFUSED)
 async def test_a_refused_request_consumes_nothing(
     haze: Haze, protocol: str, status: int, body: Any, headers: dict[str, str]
@@ -176,7 +176,7 @@ async def test_counting_has_a_limit_of_its_own_a_minute(haze: Haze) -> None:
     assert (await haze.post(path, COUNT)).status == 200
 
 
-@BOTH
+@EACH
 async def test_the_state_of_the_limits_is_told_in_the_protocols_own_headers(haze: Haze, protocol: str) -> None:
     """Clients slow down by themselves when they are told how much is left; on a 429 most of all."""
     key = await limited(haze, requests_per_minute=60, tokens_per_minute=1_000_000)

@@ -18,11 +18,11 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.context import DIRECTORY
 from haze_proxy.store.writer import PLACES
 
-BOTH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
 
-@BOTH
+@EACH
 @STREAM
 async def test_a_row_says_all_that_a_receipt_needs(
     chained: Haze, provider: Provider, protocol: str, stream: bool
@@ -75,7 +75,7 @@ async def test_a_running_request_is_an_open_row(chained: Haze, provider: Provide
     assert row["state"] == "settled"
 
 
-@BOTH
+@EACH
 async def test_an_answer_waits_for_its_commit(chained: Haze, protocol: str) -> None:
     """Whoever saw an answer end has paid for it, whatever happens to the process afterwards."""
     async with locked(chained):
@@ -87,7 +87,7 @@ async def test_an_answer_waits_for_its_commit(chained: Haze, protocol: str) -> N
     assert (chained.balance(), held(chained)) == (10_000_000_000 - 41_000, 0)
 
 
-@BOTH
+@EACH
 async def test_an_answer_whose_commit_fails_is_not_given_and_not_charged(chained: Haze, protocol: str) -> None:
     """An answer that could not be charged must not be told, else it was free; the caller may ask again."""
     async with locked(chained, patience_ms=10):
@@ -98,7 +98,7 @@ async def test_an_answer_whose_commit_fails_is_not_given_and_not_charged(chained
     assert chained.check() == []
 
 
-@BOTH
+@EACH
 @STREAM
 async def test_every_place_in_the_queue_comes_back(
     chained: Haze, provider: Provider, protocol: str, stream: bool
@@ -120,7 +120,7 @@ async def test_without_a_place_in_the_queue_nothing_is_admitted(chained: Haze, p
     assert (provider.requests, held(chained)) == ([], 0)
 
 
-@BOTH
+@EACH
 @STREAM
 async def test_what_was_used_beyond_the_hold_is_taken_as_far_as_there_is_money(
     chained: Haze, provider: Provider, protocol: str, stream: bool
@@ -139,7 +139,7 @@ async def test_what_was_used_beyond_the_hold_is_taken_as_far_as_there_is_money(
     assert chained.check() == []
 
 
-@BOTH
+@EACH
 @STREAM
 async def test_a_request_keeps_the_price_it_was_admitted_with(
     chained: Haze, provider: Provider, protocol: str, stream: bool
@@ -167,7 +167,7 @@ async def test_a_request_keeps_the_price_it_was_admitted_with(
 NAMED: dict[str, tuple[str, int]] = {"a priced one": ("dear", 410_000), "an unpriced one": ("paid-2026-01-01", 41_000)}
 
 
-@BOTH
+@EACH
 @STREAM
 @pytest.mark.parametrize(("named", "cost"), NAMED.values(), ids=NAMED)
 async def test_the_charge_goes_by_the_model_the_answer_names_where_that_has_a_price(
