@@ -165,6 +165,15 @@ def _embedding_tokens(body: bytes, value: object) -> int:
 def _media(turns: list[Any]) -> Media:
     """Everything in the turns that is not text. Walks turns and their content parts and nothing else of the tree."""
     payload = tokens = 0
+    for part in not_text(turns):
+        part_payload, part_tokens = MEDIA[part["type"]](part)
+        payload += part_payload
+        tokens += part_tokens
+    return payload, tokens
+
+
+def not_text(turns: list[Any]) -> Iterator[dict[str, Any]]:
+    """The parts of turns, and of results in them, that are neither text nor a result; each has a type of MEDIA."""
     pending = [parts for turn in turns if type(turn) is dict and (parts := _parts(turn))]
     # Grows by the lists inside parts. Not by recursion: a body may be nested deeper than Python's stack.
     for parts in pending:
@@ -174,12 +183,9 @@ def _media(turns: list[Any]) -> Media:
                     if type(inner := part.get("content")) is list:
                         pending.append(inner)
                     continue
-                part_payload, part_tokens = MEDIA[kind](part)
-                payload += part_payload
-                tokens += part_tokens
+                yield part
                 if kind == "document":
                     pending.append(_list(_dict(part.get("source")).get("content")))
-    return payload, tokens
 
 
 def _parts(item: dict[str, Any]) -> list[Any] | None:
@@ -196,7 +202,7 @@ def _image(part: dict[str, Any]) -> Media:
     """An image by data URL, URL or file id: whatever it is, it becomes one image or a refusal."""
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else url
-    kind, payload = _data_url(url)
+    kind, payload = data_url(url)
     return (payload, IMAGE_TOKENS) if not kind or kind.startswith("data:image/") else _file_data(kind, payload)
 
 
@@ -219,7 +225,7 @@ def _document(part: dict[str, Any]) -> Media:
 def _file(part: dict[str, Any]) -> Media:
     """A file inline as a data URL (chat nests it in `file`), or by URL or id."""
     file = part.get("file") if isinstance(part.get("file"), dict) else part
-    kind, payload = _data_url(_dict(file).get("file_data"))
+    kind, payload = data_url(_dict(file).get("file_data"))
     return _file_data(kind, payload)
 
 
@@ -240,7 +246,7 @@ def _file_data(kind: str, payload: int) -> Media:
     return payload, max(FILE_TOKENS, _text_tokens(size))
 
 
-def _data_url(url: object) -> tuple[str, int]:
+def data_url(url: object) -> tuple[str, int]:
     """What stands before the comma of a data URL, and how many characters after it; ("", 0) for anything else."""
     if not isinstance(url, str) or url[:5].lower() != "data:":
         return "", 0

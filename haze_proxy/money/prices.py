@@ -40,6 +40,7 @@ class Tier:
 class Price:
     """Prices of one model; None is an unknown class. `request` and `server_tools` are nano-dollars per call.
 
+    `unmetered` are the kinds of input ("audio", "image") that cost something else than these prices say.
     `source` and `version` say where the numbers come from ("config", or "prices.json genai-prices 0.2.3" and a date).
     ValueError when neither input nor output has a price and the model is not free: that is an unknown price.
     """
@@ -52,6 +53,7 @@ class Price:
     request: int = 0
     server_tools: tuple[tuple[str, int], ...] = ()
     tiers: tuple[Tier, ...] = ()
+    unmetered: tuple[str, ...] = ()
     free: bool = False
     source: str = "config"
     version: str = ""
