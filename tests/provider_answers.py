@@ -212,3 +212,46 @@ def error_body(protocol: str, kind: str, text: str) -> Json:
     if protocol == "messages":
         return {"type": "error", "error": {"type": kind, "message": text}, "request_id": "req_pretend"}
     return {"error": {"message": text, "type": kind, "param": None, "code": None}}
+
+
+# ---- lists of models ----
+
+
+def openrouter_row(model: str, prompt: str = "0.000001", completion: str = "0.00001", **pricing: Any) -> Json:
+    """A model as OpenRouter lists it."""
+    return {
+        "id": model,
+        "canonical_slug": model,
+        "name": f"Pretend: {model}",
+        "created": 1_767_225_600,
+        "description": f"What people read\nabout {model}.",
+        "context_length": 131_072,
+        "architecture": {"modality": "text->text", "input_modalities": ["text"], "output_modalities": ["text"]},
+        "pricing": {"prompt": prompt, "completion": completion, **pricing},
+        "top_provider": {"context_length": 131_072, "max_completion_tokens": 8_192, "is_moderated": False},
+        "per_request_limits": None,
+        "supported_parameters": ["max_tokens", "temperature", "tools"],
+    }
+
+
+def openrouter_list(*rows: Json | str) -> Json:
+    """OpenRouter's GET /models; an id alone costs a dollar and ten per million tokens."""
+    data = [openrouter_row(row) if isinstance(row, str) else row for row in rows]
+    return {"data": data, "total_count": len(data), "links": {"next": None}}
+
+
+def openai_list(*ids: str) -> Json:
+    """OpenAI's GET /models, and that of most others."""
+    row = {"object": "model", "created": 1_767_225_600, "owned_by": "pretend"}
+    return {"object": "list", "data": [{"id": model, **row} for model in ids]}
+
+
+def anthropic_page(ids: Sequence[str], after: str | None = None, limit: int = 20) -> Json:
+    """One page of Anthropic's GET /models."""
+    start = ids.index(after) + 1 if after in ids else 0
+    shown = ids[start : start + limit]
+    row = {"type": "model", "created_at": "2026-01-01T00:00:00Z", "lifecycle": "active"}
+    sizes = {"max_input_tokens": 200_000, "max_tokens": 64_000}
+    data = [{"id": model, "display_name": f"Pretend {model}", **row, **sizes} for model in shown]
+    ends = {"first_id": shown[0] if shown else None, "last_id": shown[-1] if shown else None}
+    return {"data": data, "has_more": start + limit < len(ids), **ends}

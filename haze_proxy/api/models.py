@@ -50,11 +50,10 @@ async def every(request: web.Request) -> web.Response:
 async def one(request: web.Request) -> web.Response:
     """One model by its id, with its slash raw or as %2F; every id that would be served is known, globs' too."""
     model = request.match_info["id"].rstrip("/")
-    directory = request.app[DIRECTORY].value
-    candidate = directory.serves(model)
-    if candidate is None or not request[CALLER].may_use(model):
+    found = request.app[DIRECTORY].value.find(model)
+    if found is None or not request[CALLER].may_use(model):
         raise ModelNotFound(f"The model `{model}` does not exist, or this API key may not use it.", param="model")
-    return web.json_response(entry(Listed(model, directory.row(candidate), candidate)))
+    return web.json_response(entry(found))
 
 
 def listed_for(directory: Directory, key: Key) -> list[Listed]:
@@ -63,11 +62,11 @@ def listed_for(directory: Directory, key: Key) -> list[Listed]:
 
 
 def entry(listed: Listed) -> dict[str, Any]:
-    """A model as every SDK reads it."""
-    row, candidate = listed.row, listed.candidate
-    name = (row.name if row else "") or listed.id
+    """A model as every SDK reads it: the owner's words where there are any, else the upstream's."""
+    row, offer, candidate = listed.row, listed.offer, listed.candidate
+    name = (row.name if row else "") or (offer.name if offer else "") or listed.id
     provider = (row.provider if row else "") or candidate.channel.kind.name
-    context_tokens = row.context_tokens if row else None
+    context_tokens = (row.context_tokens if row else None) or (offer.context_tokens if offer else None)
     return {
         "id": listed.id,
         "object": "model",
@@ -78,7 +77,7 @@ def entry(listed: Listed) -> dict[str, Any]:
         "provider": provider,
         "name": name,
         "display_name": name,
-        "description": row.notes if row else "",
+        "description": (row.notes if row else "") or (offer.description if offer else ""),
         "context_length": context_tokens,
         "max_input_tokens": context_tokens,
         "max_tokens": candidate.max_output_tokens,

@@ -1,31 +1,36 @@
 """Who serves a model: configured channels, their exact ids, aliases and globs, and what each candidate costs.
 
-Candidates of a model are the first non-empty of: exact ids, exact aliases, glob ids and aliases; over every configured
-channel that is active. The order is by priority, within it by weighted rendezvous hashing of the session, so that a
-conversation stays where its prompt cache is while channels come and go.
+Candidates of a model are the first non-empty of: exact ids, exact aliases, what the upstreams of `*` channels list,
+glob ids and aliases; over every configured channel that is active. The order is by priority, within it by weighted
+rendezvous hashing of the session, so that a conversation stays where its prompt cache is while channels come and go.
 """
 
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
 
 from cachetools import LRUCache
 
 from haze_proxy import config
+from haze_proxy.channels.catalogue import Listing, Offer
 from haze_proxy.channels.kinds import KINDS, PATHS, Kind
-from haze_proxy.money import prices
+from haze_proxy.channels.pricing import Pricing
 from haze_proxy.money.prices import Price
 
 # Ids that only a glob serves are remembered, up to this many: a caller chooses them.
 ANSWERS_KEPT: Final = 1024
 GLOB: Final = frozenset("*?[")
 SESSION_BYTES_MAX: Final = 256
-EXACT, ALIAS, PATTERN = "exact id", "alias", "glob"
-RANKS: Final = (EXACT, ALIAS, PATTERN)
+# `models` of a channel that serves what its upstream lists.
+EVERYTHING: Final = ("*",)
+NO_LISTS: Final[Mapping[str, Listing]] = MappingProxyType({})
+EXACT, ALIAS, LISTED, PATTERN = "exact id", "alias", "upstream's list", "glob"
+RANKS: Final = (EXACT, ALIAS, LISTED, PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,16 @@ class Channel:
     stateful: bool
     inactive: str
     api_key: str = ""
+
+    @property
+    def lists(self) -> bool:
+        """Whether it serves what its upstream lists, and can be asked for that."""
+        return self.models == EVERYTHING and not self.inactive
+
+    @property
+    def origin(self) -> str:
+        """Whose list of models it would fetch: the same for the same kind and address."""
+        return hashlib.blake2b(f"{self.kind.name}\0{self.base_url}".encode(), digest_size=16).hexdigest()
 
     def __repr__(self) -> str:
         return f"<channel {self.name}>"  # never the key
@@ -78,10 +93,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A concrete model id that would be served now, as the catalogue shows it."""
+    """A model id that would be served now, and what people read about it: its row, else what the upstream lists."""
 
     id: str
     row: config.Model | None
+    offer: Offer | None
     candidate: Candidate
 
 
@@ -90,16 +106,21 @@ def _nothing(_candidate: Candidate) -> str:
 
 
 class Directory:
-    """Everything that follows from one configuration; a request keeps the directory it was admitted with."""
+    """Everything that follows from one configuration and what upstreams list (by the channel's name); it never changes,
+    and a request keeps the directory it was admitted with.
+    """
 
-    def __init__(self, settings: config.Config, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: config.Config, environ: Mapping[str, str], lists: Mapping[str, Listing] = NO_LISTS
+    ) -> None:
         self.config = settings
         self.channels = tuple(_channel(row, environ) for row in settings.channels)
-        self._rows = {row.id: row for row in settings.models}
-        self._prices = {row.id: _price(row) for row in settings.models}
-        self._table = prices.load_table()
         self._active = tuple(channel for channel in self.channels if not channel.inactive)
         self._real = any(channel.kind.name != "echo" for channel in self._active)
+        told = ((channel, lists.get(channel.name)) for channel in self._active if channel.lists)
+        # A list of another upstream, which had this channel's name once, says nothing about this one.
+        self.lists = {channel.name: found for channel, found in told if found and found.origin == channel.origin}
+        self._pricing = Pricing(settings.models, self.lists)
         self._known: LRUCache[tuple[str, str], tuple[Candidate, ...]] = LRUCache(ANSWERS_KEPT)
 
     def candidates(self, model: str, protocol: str, session: str = "") -> tuple[Candidate, ...]:
@@ -121,32 +142,39 @@ class Directory:
         return sorted({p for c in self._of(model) for p in PATHS if not self._left_out(c, p)})
 
     def price_of_answer(self, candidate: Candidate, named: str) -> Price | None:
-        """The price of the model an answer names, where it has one of its own.
-
-        The shipped table speaks only where it has priced the request: an owner's own price is not undone by a dated
-        name of the same model.
-        """
-        if named in self._rows:
-            return self._prices[named]
-        if candidate.price is None or candidate.price.source == "config":
-            return None
-        return self._table.find(prices.KIND_PROVIDER.get(candidate.channel.kind.name, ""), named)
+        """The price of the model an answer names, where it has one of its own."""
+        return self._pricing.of_answer(candidate, named)
 
     def unpriced(self, model: str) -> bool:
         """Whether channels list a model, but its price is unknown at every one of them."""
         found = self._of(model)
         return bool(found) and all(candidate.price is None for candidate in found)
 
-    def listed(self) -> Iterator[Listed]:
-        """Every concrete id that would be served now; globs list nothing."""
-        ids = [name for channel in self._active for name in (*channel.models, *channel.aliases) if not _is_glob(name)]
-        for model in dict.fromkeys(ids):
-            if candidate := self.serves(model):
-                yield Listed(model, self.row(candidate), candidate)
+    @cached_property
+    def waiting(self) -> tuple[str, ...]:
+        """Names of the channels whose upstream has not told its list yet."""
+        return tuple(channel.name for channel in self._active if channel.lists and channel.name not in self.lists)
 
-    def row(self, candidate: Candidate) -> config.Model | None:
-        """The catalogue's row for a candidate: that of the public id, else of the upstream's."""
-        return self._rows.get(candidate.model) or self._rows.get(candidate.upstream_model)
+    def listed(self) -> tuple[Listed, ...]:
+        """Every concrete id that would be served now; globs list nothing."""
+        return self._listed
+
+    @cached_property
+    def _listed(self) -> tuple[Listed, ...]:
+        ids = dict.fromkeys(name for channel in self._active for name in self._ids(channel))
+        return tuple(found for model in ids if (found := self.find(model)))
+
+    def priced(self, channel: Channel) -> int:
+        """How many of the models that a channel's upstream lists have a price."""
+        offers = self.lists[channel.name].offers if channel.name in self.lists else ()
+        return sum(1 for model in offers if self._pricing.price(channel, model, model))
+
+    def find(self, model: str) -> Listed | None:
+        """A model with what people read about it; None if no one would serve it."""
+        if (candidate := self.serves(model)) is None:
+            return None
+        row = self._pricing.row(model, candidate.upstream_model)
+        return Listed(model, row, self._pricing.offer(candidate.channel, candidate.upstream_model), candidate)
 
     def explain(
         self, model: str, protocol: str | None = None, session: str = "", resting: Callable[[Candidate], str] = _nothing
@@ -178,29 +206,32 @@ class Directory:
             found = [(channel, match) for channel, match in found if channel.kind.name != "echo"]
         return tuple(self._candidate(channel, model, upstream_model, how) for channel, (how, upstream_model) in found)
 
+    def _ids(self, channel: Channel) -> Iterator[str]:
+        yield from (name for name in (*channel.models, *channel.aliases) if not _is_glob(name))
+        if channel.name in self.lists:
+            yield from self.lists[channel.name].offers
+
     def _match(self, channel: Channel, model: str) -> tuple[str, str] | None:
-        match = _match(channel, model)
+        match = self._names(channel, model)
         # A parrot must not answer for a real model once real ones are served.
         if match and match[0] == PATTERN and channel.kind.name == "echo" and self._real:
             return None
         return match
 
+    def _names(self, channel: Channel, model: str) -> tuple[str, str] | None:
+        """(how, upstream model): the most exact way in which a channel lists a model."""
+        match = _match(channel, model)
+        listed = (match is None or match[0] == PATTERN) and self._pricing.offer(channel, model)
+        return (LISTED, model) if listed else match
+
     def _candidate(self, channel: Channel, model: str, upstream_model: str, how: str) -> Candidate:
-        row = self._rows.get(model) or self._rows.get(upstream_model)
-        provider = prices.KIND_PROVIDER.get(channel.kind.name, "")
-        # The public id's own price, else the upstream id's, else the shipped table's: never one found by a pattern.
-        price = (
-            self._prices.get(model) or self._prices.get(upstream_model) or self._table.find(provider, upstream_model)
-        )
-        if row and row.price == "upstream":
-            price = None
-        shipped = self._table.limits(provider, upstream_model)
-        limit = row.max_output_tokens if row and row.max_output_tokens else shipped.max_output_tokens
+        price = self._pricing.price(channel, model, upstream_model)
+        limit = self._pricing.max_output_tokens(channel, model, upstream_model)
         return Candidate(channel, model, upstream_model, how, price, limit)
 
     def _left_out(self, candidate: Candidate, protocol: str | None) -> str:
         if candidate.price is None:
-            return "the price is unknown: add a [[models]] row with `input` and `output`, or `free = true`"
+            return self._pricing.why_unknown(candidate.channel, candidate.upstream_model)
         if candidate.price.output is None and not candidate.price.free and not _only_input(candidate, protocol):
             return "the price of its output is unknown: add `output` to its [[models]] row"
         if protocol is not None and protocol not in candidate.channel.kind.protocols:
@@ -208,9 +239,11 @@ class Directory:
         return ""
 
     def _passed_over(self, channel: Channel, model: str) -> Verdict:
-        match = _match(channel, model)
+        match = self._names(channel, model)
         if channel.inactive:
             reason = f"inactive: {channel.inactive}"
+        elif match is None and channel.name in self.waiting:
+            reason = "its upstream has not told its list of models yet"
         elif match is None:
             reason = "does not list this model"
         elif channel.kind.name == "echo" and (self._real and match[0] == PATTERN):
@@ -257,8 +290,8 @@ def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
 def _inactive(row: config.Channel, kind: Kind, api_key: str, environ: Mapping[str, str]) -> str:
     if not row.active:
         return "active = false in config.toml"
-    if row.models == ("*",):
-        return 'models = ["*"] is not served yet: name the models'
+    if row.models == EVERYTHING and kind.name == "echo":
+        return 'an echo channel has no list for models = ["*"]: name the models'
     if not api_key and row.api_key.startswith("env:"):
         return f"the variable {row.api_key[4:]} is not set"
     if not api_key and kind.needs_key:
@@ -271,33 +304,12 @@ def _inactive(row: config.Channel, kind: Kind, api_key: str, environ: Mapping[st
     return ""
 
 
-def _price(row: config.Model) -> Price | None:
-    if row.free:
-        return prices.FREE
-    if row.input is None and row.output is None:
-        return None
-    return Price(
-        request=_nano(row.request) or 0,
-        tiers=tuple(prices.Tier(above=tier.above, **_rates(tier)) for tier in row.tiers),
-        source="config",
-        **_rates(row),
-    )
-
-
-def _rates(row: config.Model | config.Tier) -> dict[str, Any]:
-    return {name: _nano(getattr(row, name)) for name in config.TIER_KEYS}
-
-
-def _nano(usd: Decimal | None) -> int | None:
-    return None if usd is None else prices.nano_per_million(usd)
-
-
 def _is_glob(name: str) -> bool:
     return not GLOB.isdisjoint(name)
 
 
 def _match(channel: Channel, model: str) -> tuple[str, str] | None:
-    """(how, upstream model): the most exact way in which a channel lists a model."""
+    """(how, upstream model): the most exact way in which a channel's row names a model."""
     if model in channel.models and not _is_glob(model):
         return EXACT, model
     if model in channel.aliases and not _is_glob(model):
@@ -305,7 +317,7 @@ def _match(channel: Channel, model: str) -> tuple[str, str] | None:
     for pattern, upstream_model in channel.aliases.items():
         if _is_glob(pattern) and fnmatchcase(model, pattern):
             return PATTERN, upstream_model
-    if any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
+    if channel.models != EVERYTHING and any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
         return PATTERN, model
     return None
 

@@ -10,7 +10,7 @@ from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEA
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
-from haze_proxy.money import estimate, receipt
+from haze_proxy.money import estimate, media, receipt
 from haze_proxy.money.wallet import ShortError
 from haze_proxy.store.keys import Key
 from haze_proxy.wire.ask import Ask
@@ -23,6 +23,8 @@ MODELS_NAMED_MAX: Final = 20
 TOOL_CALLS_HELD: Final = 10
 # Whose answers say how often a tool was run. Elsewhere nobody could charge for it.
 TOOLS_REPORTED: Final = frozenset({"messages", "responses"})
+# While a provider has not told its models yet, an unknown one may be among them.
+LIST_WAIT_S: Final = 5
 
 
 def balance(books: Books) -> Middleware:
@@ -59,7 +61,8 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
     session = session_of(request.headers, ask.parsed, key.prefix)
     candidates = directory.candidates(ask.model, ask.protocol, session)
     if not candidates:
-        raise NoChannel(_nobody(directory, ask), param="model")
+        wait = LIST_WAIT_S if directory.waiting else None
+        raise NoChannel(_nobody(directory, ask), param="model", retry_after_s=wait)
     ready = request.app[HEALTH].ready(candidates)
     if not ready and request[ENDPOINT].reads == "paid":
         raise NoChannel(_all_out(ask), param="model", retry_after_s=_back_in(request, candidates))
@@ -77,6 +80,12 @@ def _place(books: Books, request: web.Request) -> RequestHold:
     priced = {name for name in tools if all(_can_charge(candidate, ask.protocol, name) for candidate in candidates)}
     if field := estimate.price_changing_field(ask.parsed, ask.model, ask.protocol, priced):
         raise BadRequest(f"{field}: This changes the price of a request and is not offered here.", param=field)
+    unmetered = {kind for each in candidates if each.price for kind in each.price.unmetered}
+    if unmetered and (field := media.unmetered_field(ask.parsed, ask.protocol, unmetered)):
+        kinds = " and ".join(sorted(unmetered))
+        raise BadRequest(
+            f"{field}: The provider's price for {kinds} input to this model is not offered here.", param=field
+        )
     slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
     calls = tuple((name, TOOL_CALLS_HELD) for name in tools)
     amount = max(_worth(ask, candidate, slice_tokens, calls) for candidate in candidates)
@@ -145,4 +154,6 @@ def _nobody(directory: Directory, ask: Ask) -> str:
         return f"{text} in the {ask.protocol} protocol. It is served on: {', '.join(spoken)}."
     if directory.unpriced(ask.model):
         return f"{text}: its price is not known here. The owner can add it to config.toml."
+    if directory.waiting:
+        return f"{text} yet: a provider has not told what it serves. Try again in a moment."
     return f"{text}. GET /v1/models lists what is served."
