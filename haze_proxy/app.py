@@ -28,6 +28,7 @@ from haze_proxy.gate.errors import errors
 from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
+from haze_proxy.lists import LISTS, Lists
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store import channel_health, refusals, requests
 from haze_proxy.store.changes import Changes, Watch
@@ -59,8 +60,10 @@ def create_app(
     """
     keyring, wallet = Keyring(), Wallet()
     books, paces, refused = Books(wallet), Paces(clock), Refusals()
+    directory = Live(Directory(settings, environ))
     shared: dict[web.AppKey[Any], object] = {
-        DIRECTORY: Live(Directory(settings, environ)),
+        DIRECTORY: directory,
+        LISTS: Lists(directory, environ),
         CLIENT: Client(),
         CLOCK: clock,
         HEALTH: Health(clock),
@@ -85,7 +88,7 @@ def create_app(
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
-    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream, keepalives])
+    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream, lists, keepalives])
     return root
 
 
@@ -186,6 +189,13 @@ async def keepalives(app: web.Application) -> AsyncIterator[None]:
     ticker.cancel()
     with suppress(asyncio.CancelledError):
         await ticker
+
+
+async def lists(app: web.Application) -> AsyncIterator[None]:
+    """What upstreams list, fetched now and then; a start waits for none of them."""
+    await app[LISTS].begin(app[CLIENT], app[BOOKS].writer)
+    yield
+    await app[LISTS].end()
 
 
 async def _look(connection: Connection, watch: Watch, app: web.Application) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,12 +31,15 @@ from haze_proxy.cli_output import (
 )
 from haze_proxy.config import Config
 from haze_proxy.money import receipt
-from haze_proxy.store import accounts, channel_health, database, keys, requests, transfers
+from haze_proxy.store import accounts, channel_health, channel_models, database, keys, requests, transfers
 from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.transfers import Transfer
+
+if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
+    from haze_proxy.channels.directory import Directory
 
 # Longer than a running server takes to look again.
 NOTICED_S = 0.35
@@ -241,13 +244,16 @@ EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "reques
 @click.pass_obj
 def channels(path: Path, test: bool, as_json: bool) -> int:
     """Each configured channel, and why it is not active; exit status 1 when one does not pass its test."""
-    from haze_proxy.channels.directory import Directory
     from haze_proxy.channels.probe import probe
 
     settings = config.load(path)
-    found, resting = Directory(settings, os.environ).channels, _resting(settings)
-    healths = asyncio.run(probe(each for each in found if not each.inactive)) if test else {}
-    print_rows([channel_row(each, rest_text(resting, each.name), healths.get(each.name)) for each in found], as_json)
+    directory, resting = _directory(settings), _resting(settings)
+    healths = asyncio.run(probe(each for each in directory.channels if not each.inactive)) if test else {}
+    rows = [
+        channel_row(each, directory, rest_text(resting, each.name), healths.get(each.name))
+        for each in directory.channels
+    ]
+    print_rows(rows, as_json)
     if failed := [name for name, health in healths.items() if not health.ok]:
         click.echo(f"No good answer from: {', '.join(failed)}.", err=True)
         return 1
@@ -261,15 +267,13 @@ def channels(path: Path, test: bool, as_json: bool) -> int:
 @click.pass_obj
 def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
     """Who would serve a model, in which order, who would not, and why."""
-    from haze_proxy.channels.directory import Directory
-
     settings = config.load(path)
     refusal, session, resting = None, "", _resting(settings)
     if named is not None:
         with _store(settings) as connection, database.snapshot(connection):
             found = keys.find(connection, named)
             refusal, session = keys.refusal(connection, found, model, _now_ms()), found.prefix
-    verdicts = Directory(settings, os.environ).explain(
+    verdicts = _directory(settings).explain(
         model, session=session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
     )
     print_rows([verdict_row(each, refusal) for each in verdicts], as_json)
@@ -280,6 +284,18 @@ def _resting(settings: Config) -> list[Resting]:
     with _store(settings) as connection, database.snapshot(connection):
         known = channel_health.every(connection) if requests.is_served(connection) else []
     return [each for each in known if each.until > _now_ms()]
+
+
+def _directory(settings: Config) -> "Directory":
+    """Who serves what, with the lists that the store remembers; where nothing is listed it is not opened."""
+    from haze_proxy.channels.directory import Directory
+    from haze_proxy.lists import known
+
+    directory = Directory(settings, os.environ)
+    if not directory.waiting or not Path(settings.store.path).exists():
+        return directory
+    with _store(settings) as connection:
+        return Directory(settings, os.environ, known(directory.channels, channel_models.load(connection)))
 
 
 @contextmanager

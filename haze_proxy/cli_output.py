@@ -15,7 +15,7 @@ from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.keys import Key
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
-    from haze_proxy.channels.directory import Channel, Verdict
+    from haze_proxy.channels.directory import Channel, Directory, Verdict
     from haze_proxy.channels.probe import Health
 
 
@@ -51,11 +51,13 @@ def key_row(each: Key) -> dict[str, Any]:
     }
 
 
-def channel_row(each: "Channel", resting: str, health: "Health | None") -> dict[str, Any]:
+def channel_row(each: "Channel", directory: "Directory", resting: str, health: "Health | None") -> dict[str, Any]:
     """A channel as it is shown, without its credential; `health` is None where it was not tested.
 
-    `resting` says why the running server leaves it alone for the moment, or "".
+    `resting` says why the running server leaves it alone for the moment, or "". `listed` and `fetched_at` are those of
+    its upstream's list, `priced` is how many of these can be served.
     """
+    listing = directory.lists.get(each.name)
     return {
         "name": each.name,
         "kind": each.kind.name,
@@ -66,6 +68,9 @@ def channel_row(each: "Channel", resting: str, health: "Health | None") -> dict[
         "priority": each.priority,
         "weight": each.weight,
         "resting": resting or None,
+        "listed": None if listing is None else len(listing.offers),
+        "priced": None if listing is None else directory.priced(each),
+        "fetched_at": None if listing is None else time_text(listing.fetched_at),
         "health": None if health is None else health.text,
     }
 

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import os
 import resource
 import signal
 import sys
@@ -15,10 +14,10 @@ from aiohttp import web
 
 from haze_proxy import config
 from haze_proxy.app import create_app
-from haze_proxy.channels.directory import Directory
 from haze_proxy.config import ConfigError
 from haze_proxy.context import DIRECTORY, KEYRING
 from haze_proxy.gate.connection import Runner
+from haze_proxy.lists import LISTS
 from haze_proxy.store.database import StoreError
 
 log = logging.getLogger("haze_proxy")
@@ -27,6 +26,7 @@ HEADER_BYTES_MAX: Final = 32 * 2**10
 BACKLOG: Final = 4096
 SHUTDOWN_S: Final = 30
 OPEN_FILES: Final = 65_536
+MODELS_NAMED_MAX: Final = 20
 
 
 def serve(config_path: Path, host: str | None = None, port: int | None = None) -> int:
@@ -110,7 +110,7 @@ async def _reload(app: web.Application, config_path: Path) -> None:
     except ConfigError as error:
         log.error("The configuration stays as it was: %s", error)
         return
-    app[DIRECTORY].value = Directory(settings, os.environ)
+    app[LISTS].reload(settings)
     log.info("The configuration was read again.")
 
 
@@ -119,13 +119,20 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
     for channel in directory.channels:
         if channel.inactive:
             say(f"Channel {channel.name} is inactive: {channel.inactive}.")
-    say(f"Haze serves {', '.join(listed.id for listed in directory.listed()) or 'no model'}.")
+    for name in directory.waiting:
+        say(f"Channel {name} waits for the list of its upstream's models.")
+    say(f"Haze serves {_models([listed.id for listed in directory.listed()])}.")
     say(f"Haze listens on {site.name}")
     if not app[KEYRING].keys:
         command = _command(config_path)
         say("\nNobody has a key yet. Make an account and its first key:")
         say(f"  {command} account add you@example.com --credit 5")
         say(f"  {command} key add you@example.com")
+
+
+def _models(ids: list[str]) -> str:
+    more = f" and {len(ids) - MODELS_NAMED_MAX} more" if len(ids) > MODELS_NAMED_MAX else ""
+    return (", ".join(ids[:MODELS_NAMED_MAX]) or "no model") + more
 
 
 def _command(config_path: Path) -> str:

@@ -206,15 +206,19 @@ def _add_account(connection: sqlite3.Connection, email: str, balance: int, new: 
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, text: str = ECHO, environ: Mapping[str, str] | None = None) -> AsyncIterator[Haze]:
-    """Haze with a configuration of this text, and an account `a@example.com` whose key `haze.key` is known."""
+async def running(
+    folder: Path, text: str = ECHO, environ: Mapping[str, str] | None = None, key: str = ""
+) -> AsyncIterator[Haze]:
+    """Haze with a configuration of this text, and an account `a@example.com` whose key `haze.key` is known; after a
+    restart it is the `key` of before.
+    """
     (folder / "config.toml").write_text(text)
     settings = await asyncio.to_thread(config.load, folder / "config.toml")
     clock = [1000.0]
     app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0], shutdown_s=0.1))
     haze = Haze(app, "", Path(settings.store.path), clock=clock)
     # Before the start, so that no test has to wait until the server has noticed.
-    haze.key = haze.account()
+    haze.key = key or haze.account()
     runner = Runner(app, access_log=None, max_field_size=32_768, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -105,6 +105,8 @@ class Provider:
         otherwise: Callable[[Received], Reply] | None = None,
     ) -> None:
         self.requests: list[Received] = []
+        # Says what GET /models gets, whatever is scripted for others: that one is asked in the background.
+        self.lists: Callable[[Received], Reply] | None = None
         self.otherwise = otherwise or (lambda received: right_answer(received, texts, usage, encoding))
         self._port = port
         self._script: deque[Reply] = deque()
@@ -156,7 +158,7 @@ class Provider:
             await asyncio.sleep(0)
 
     async def _answer(self, request: web.Request, received: Received) -> web.StreamResponse:
-        reply = self._script.popleft() if self._script else self.otherwise(received)
+        reply = self._reply(received)
         try:
             return await _send(request, reply)
         except HungUpError:
@@ -166,6 +168,11 @@ class Provider:
             if not self._stopping:
                 received.closed.set()
             raise
+
+    def _reply(self, received: Received) -> Reply:
+        if self.lists is not None and received.path.endswith("/models"):
+            return self.lists(received)
+        return self._script.popleft() if self._script else self.otherwise(received)
 
 
 async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:

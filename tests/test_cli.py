@@ -414,6 +414,9 @@ def test_each_channel_is_shown_with_why_it_is_not_active(haze_cli: Desk) -> None
         "priority": 0,
         "weight": 1.0,
         "resting": None,
+        "listed": None,
+        "priced": None,
+        "fetched_at": None,
         "health": None,
     }
     assert (router["active"], router["reason"]) == (False, "the variable HAZE_TEST_UNSET is not set")

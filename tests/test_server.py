@@ -143,6 +143,20 @@ def test_the_first_start_says_where_it_is_and_what_to_do(start: Start) -> None:
     assert "Nobody has a key" not in "".join(again.lines)
 
 
+def test_a_start_with_a_channel_of_everything_is_short(start: Start) -> None:
+    """It waits for no upstream, and does not print what four hundred models are called."""
+    star = 'name = "star"\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["*"]\n'
+    names = ", ".join(f'"m{number}"' for number in range(25))
+    free = "".join(f'[[models]]\nid = "m{number}"\nfree = true\n' for number in range(25))
+    many = CONFIG.replace('models = ["hekiu"]', f"models = [{names}]")
+    server = start(f"{many}[[channels]]\n{star}{free}")
+    said = "".join(server.lines)
+    assert "Channel star waits for the list of its upstream's models." in said
+    assert "m18, m19 and 5 more." in said
+    server.says("Channel star: no new list of models")
+    assert server.stop() == 0
+
+
 def test_a_key_made_while_the_server_runs_works_at_once(start: Start) -> None:
     """No restart, for the first key least of all."""
     server = start()

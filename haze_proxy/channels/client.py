@@ -7,7 +7,9 @@ around the call that raised it: writing to the caller is somebody else's, and it
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import aiohttp
@@ -22,6 +24,9 @@ from haze_proxy.errors import UpstreamFailed, UpstreamSilent
 CONNECT_TIMEOUT_S: Final = 10
 KEEPALIVE_S: Final = 60
 ANSWER_BYTES_MAX: Final = 64 * 2**20
+# Ten times the longest list there is.
+LIST_BYTES_MAX: Final = 8 * 2**20
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
 LEFTOVER_S: Final = 1
 LEFTOVER_BYTES_MAX: Final = 64 * 2**10
 READABLE: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
@@ -59,6 +64,14 @@ class Call:
     query: str
     body: bytes
     headers: CIMultiDictProxy[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ListAnswer:
+    """What an upstream says to GET /models: the status, and with 200 the body."""
+
+    status: int
+    body: bytes
 
 
 class HttpAnswer:
@@ -193,12 +206,13 @@ class Client:
             raise UpstreamFailed(f"The provider behind channel {call.channel.name} {complaint}.")
         return answer
 
-    async def models(self, channel: Channel) -> int:
-        """Ask a channel for its models; returns the status. Raises like `send`."""
+    async def models(self, channel: Channel, query: Mapping[str, str] = NO_QUERY) -> ListAnswer:
+        """Ask a channel for a page of its models. Raises like `send`, and UpstreamFailed for one that is too long."""
         assert self._session is not None  # noqa: S101 - opened by __aenter__
         try:
             async with self._session.get(
                 channel.base_url + "/models",
+                params=query,
                 headers={
                     **VERSIONS.get(channel.kind.name, {}),
                     **channel.headers,
@@ -207,10 +221,10 @@ class Client:
                 timeout=self._timeout(channel),
                 allow_redirects=False,
             ) as response:
-                return response.status
+                return ListAnswer(response.status, await _list_body(response, channel))
         except TimeoutError as error:
             raise silent(channel) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
             raise broken(channel) from error
 
     async def _post(self, call: Call) -> aiohttp.ClientResponse:
@@ -286,6 +300,19 @@ def _unreadable(response: aiohttp.ClientResponse) -> str:
     if 300 <= response.status < 400:
         return "answered with a redirect, which is never followed"
     return ""
+
+
+async def _list_body(response: aiohttp.ClientResponse, channel: Channel) -> bytes:
+    if response.status != HTTPStatus.OK:
+        return b""
+    if complaint := _unreadable(response):
+        raise UpstreamFailed(f"The provider behind channel {channel.name} {complaint}.")
+    body = bytearray()
+    while piece := await response.content.readany():
+        body += piece
+        if len(body) > LIST_BYTES_MAX:
+            raise UpstreamFailed(f"The list of models behind channel {channel.name} is too long.")
+    return bytes(body)
 
 
 async def read(answer: Answer) -> bytes:

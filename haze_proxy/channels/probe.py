@@ -1,6 +1,7 @@
 """Does a channel answer? The owner asks; it is never charged to an account.
 
-GET /models costs nothing; where that does not answer with 200, one call for one token is made.
+GET /models costs nothing; where that does not answer with 200, one call for one token is made. A channel that serves
+what its upstream lists is well when the list can be read.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from typing import Final
 import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from haze_proxy.channels import refresh
+from haze_proxy.channels.catalogue import ListError
 from haze_proxy.channels.client import Call, Client
 from haze_proxy.channels.directory import GLOB, Channel
 from haze_proxy.channels.kinds import PATHS
@@ -44,12 +47,17 @@ async def _ask(client: Client, channel: Channel) -> Health:
         return Health(ok=False, text=f"failed: no answer in {PATIENCE_S} s")
     except HazeError as error:
         return Health(ok=False, text=f"failed: {error.message}")
+    except ListError as error:
+        return Health(ok=False, text=f"failed: GET /models: {error}")
 
 
 async def _answer(client: Client, channel: Channel) -> Health:
+    if channel.lists:
+        listing = (await refresh.fetch(client, channel, lambda: 0)).listing
+        return Health(ok=True, text=f"ok: {len(listing.offers)} models at GET /models")
     status, asked = 0, "GET /models"
     if channel.base_url:
-        status = await client.models(channel)
+        status = (await client.models(channel)).status
     model = next((name for name in (*channel.models, *channel.aliases.values()) if GLOB.isdisjoint(name)), None)
     if status != OK and model is not None:
         protocol = "chat" if "chat" in channel.kind.protocols else "messages"

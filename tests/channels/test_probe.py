@@ -73,6 +73,17 @@ async def test_a_silent_channel_is_given_up(provider: Provider, monkeypatch: pyt
     assert await _health(provider) == Health(ok=False, text="failed: no answer in 0.05 s")
 
 
+async def test_a_channel_of_everything_is_well_when_its_list_can_be_read(provider: Provider) -> None:
+    """A page of HTML with status 200 lists no model."""
+    provider.script(Reply(body={"data": [{"id": "a"}, {"id": "b"}]}), Reply(body=b"<html>"), Reply(status=401))
+    assert await _health(provider, models='["*"]') == Health(ok=True, text="ok: 2 models at GET /models")
+    not_json = "failed: GET /models: the answer is not JSON"
+    assert await _health(provider, models='["*"]') == Health(ok=False, text=not_json)
+    refused = "failed: GET /models: it answered with status 401"
+    assert await _health(provider, models='["*"]') == Health(ok=False, text=refused)
+    assert len(provider.requests) == 3
+
+
 async def test_each_channel_answers_for_itself(provider: Provider) -> None:
     """Answers are told apart by name, and all are asked at once."""
     text = "".join(

@@ -21,8 +21,9 @@ def migrate(connection: sqlite3.Connection) -> int:
         return have
     if have:
         _copy(connection, have)
-    for number in range(have + 1, newest + 1):
-        _apply(connection, number, scripts[number])
+    for number in sorted(scripts):
+        if number > have:
+            _apply(connection, number, scripts[number])
     return newest
 
 
