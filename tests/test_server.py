@@ -207,7 +207,7 @@ def test_asked_to_stop_it_finishes_what_runs(start: Start, name: str) -> None:
     """A deployment must not cost anybody an answer: what runs is answered and charged, then the process ends with 0."""
     hold, received = threading.Event(), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        answer = json.dumps({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 3}}).encode()
+        answer = json.dumps({"choices": [{}], "usage": {"prompt_tokens": 11, "completion_tokens": 3}}).encode()
 
         def provide() -> None:
             line, _ = listening.accept()
