@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from haze_proxy.api import routes
+from haze_proxy.api import openapi, routes
 from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
@@ -23,7 +23,7 @@ from haze_proxy.context import CLIENT, CLOCK, DIRECTORY, HEALTH, KEYRING, REQUES
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
-from haze_proxy.gate.body import BODIES, MAX_BODY_MIB, BodyShare
+from haze_proxy.gate.body import BODIES, BODY_TIMEOUT_S, MAX_BODY_MIB, BodyShare
 from haze_proxy.gate.errors import errors
 from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
@@ -52,9 +52,10 @@ def create_app(
     fatal: Callable[[str], None] = log.critical,
     clock: Callable[[], float] = time.monotonic,
     shutdown_s: float = 30,
+    body_timeout_s: float = 30,
 ) -> web.Application:
     """The whole application of one configuration; nothing is opened before it starts. When it stops, running requests
-    have `shutdown_s` seconds to come to their end.
+    have `shutdown_s` seconds to come to their end. A request's body must arrive within `body_timeout_s` seconds.
 
     `fatal` is told in one line when the process must end because the store cannot be trusted any more.
     """
@@ -75,6 +76,7 @@ def create_app(
         BOOKS: books,
         BODIES: BodyShare(),
         RUNNING: set(),
+        BODY_TIMEOUT_S: body_timeout_s,
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
     # errors( request_log( auth( rate_limit( balance( handler ))))): errors stands at the root, before every mount.
@@ -85,6 +87,7 @@ def create_app(
         root[name] = value
     root.router.add_get("/healthz", alive)
     root.router.add_get("/readyz", ready)
+    root.router.add_get("/openapi.json", openapi.page(routes.ROUTES, settings.server.public_url))
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))

@@ -207,15 +207,16 @@ def _add_account(connection: sqlite3.Connection, email: str, balance: int, new: 
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, text: str = ECHO, environ: Mapping[str, str] | None = None, key: str = ""
+    folder: Path, text: str = ECHO, environ: Mapping[str, str] | None = None, key: str = "", **more: Any
 ) -> AsyncIterator[Haze]:
     """Haze with a configuration of this text, and an account `a@example.com` whose key `haze.key` is known; after a
-    restart it is the `key` of before.
+    restart it is the `key` of before. `more` goes to `create_app`.
     """
     (folder / "config.toml").write_text(text)
     settings = await asyncio.to_thread(config.load, folder / "config.toml")
     clock = [1000.0]
-    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, clock=lambda: clock[0], shutdown_s=0.1))
+    more = {"clock": lambda: clock[0], "shutdown_s": 0.1, **more}
+    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, **more))
     haze = Haze(app, "", Path(settings.store.path), clock=clock)
     # Before the start, so that no test has to wait until the server has noticed.
     haze.key = key or haze.account()

@@ -85,9 +85,12 @@ class PassedOn(HazeError):
         """The JSON body for a caller who speaks `protocol`."""
         if error_shapes.in_envelope(self._body, protocol):
             return _without_names(self._channel, self._body)
-        if protocol == "messages" or not isinstance(self._metadata, dict):
-            return envelope.body(self, protocol, request_id)
-        return self._with_metadata(orjson.loads(envelope.body(self, protocol, request_id)))
+        rendered = envelope.of(self, protocol, request_id)
+        if protocol != "messages" and isinstance(self._metadata, dict):
+            # OpenRouter's clients look into it for the provider's name and the kind of the error.
+            kept = {name: value for name, value in self._metadata.items() if name in METADATA}
+            rendered["error"] |= {"metadata": kept} if kept else {}
+        return _without_names(self._channel, orjson.dumps(rendered))
 
     def _take_names(self, error: dict[str, Any]) -> None:
         kind, code, param = error.get("type"), error.get("code"), error.get("param")
@@ -99,12 +102,6 @@ class PassedOn(HazeError):
         if isinstance(code, int) or (isinstance(code, str) and NAME.fullmatch(code)):
             self.openai_code = str(code)
         self.param = param if isinstance(param, str) else None
-
-    def _with_metadata(self, rendered: dict[str, Any]) -> bytes:
-        # OpenRouter's clients look into it for the provider's name and the kind of the error.
-        kept = {name: value for name, value in (self._metadata or {}).items() if name in METADATA}
-        rendered["error"] |= {"metadata": kept} if kept else {}
-        return _without_names(self._channel, orjson.dumps(rendered))
 
 
 # Worst news last: of several failures the caller is told the one that most invites another try.

@@ -18,8 +18,8 @@ from haze_proxy.gate.errors import new_request_id, render
 from haze_proxy.money import estimate
 from haze_proxy.wire import ask
 
-BODY_TIMEOUT_S: Final = 30
 ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
+CUT: Final = "The body cannot be read: it is empty, cut, or not what its headers say."
 MIB: Final = 2**20
 SHARED_BYTES: Final = 256 * MIB
 # What is smaller never waits.
@@ -73,6 +73,8 @@ class BodyShare:
 
 BODIES = web.AppKey("bodies", BodyShare)
 MAX_BODY_MIB = web.AppKey("max_body_mib", int)
+# How long a body may take to arrive, in seconds.
+BODY_TIMEOUT_S = web.AppKey("body_timeout_s", float)
 # What a request has of the share now.
 TAKEN = web.RequestKey("taken", int)
 
@@ -82,7 +84,7 @@ async def read(request: web.Request) -> ask.Ask:
 
     Its share is kept until `let_go`.
     """
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    coding = ",".join(request.headers.getall("Content-Encoding", ())).strip().lower()
     if coding not in ENCODINGS:
         raise BadEncoding(f"Content-Encoding {coding[:40]!r} is unknown. Use gzip, deflate, br, zstd, or none.")
     most = request.app[MAX_BODY_MIB] * MIB
@@ -92,6 +94,8 @@ async def read(request: web.Request) -> ask.Ask:
     plain = length is not None and coding in ("", "identity")
     await _take(request, length if plain and length is not None else most)
     body = await _bytes(request)
+    if not body and not plain:
+        raise BadRequest(CUT)
     _keep(request, len(body))
     if len(body) <= SMALL_BYTES:
         return _understood(body, request[ENDPOINT].protocol)
@@ -144,18 +148,19 @@ async def _take(request: web.Request, size: int) -> None:
 
 
 async def _bytes(request: web.Request) -> bytes:
+    longest = request.app[BODY_TIMEOUT_S]
     try:
         # A body that came along with its headers needs no clock.
-        async with asyncio.timeout(None if request.content.is_eof() else BODY_TIMEOUT_S):
+        async with asyncio.timeout(None if request.content.is_eof() else longest):
             return await request.read()
     except TimeoutError as error:
-        raise BadRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s.") from error
+        raise BadRequest(f"The body did not arrive within {longest:g} s.") from error
     except HTTPRequestEntityTooLarge as error:
         raise _too_large(request) from error
     except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
         # The reader of the body keeps this error: with its traceback it would keep itself, and the body, for ever.
         error.__traceback__ = None
-        raise BadRequest("The body cannot be read: it is cut, or not what its headers say.") from error
+        raise BadRequest(CUT) from error
 
 
 def _too_large(request: web.Request) -> BodyTooLarge:

@@ -7,13 +7,16 @@ does not, because its provider bills it anyway.
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError, InvalidHeader, InvalidURLError, LineTooLong
+from aiohttp.web_exceptions import HTTPException
 from aiohttp.web_protocol import RequestHandler
 
+from haze_proxy.context import REQUEST_ID
 from haze_proxy.errors import BadRequest, HazeError
-from haze_proxy.gate.errors import new_request_id
+from haze_proxy.gate.errors import from_framework, new_request_id, render
 from haze_proxy.wire import envelope
 
 
@@ -43,6 +46,15 @@ class HttpConnection(RequestHandler):
         if self._leaves is not None:
             self._leaves.cancel()
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write an answer; what aiohttp refused before the gate (an unknown `Expect`) in the right envelope."""
+        if isinstance(resp, HTTPException) and resp.status >= HTTPStatus.BAD_REQUEST:
+            request[REQUEST_ID] = new_request_id()
+            resp = render(request, from_framework(request, resp))
+        return await super().finish_response(request, resp, start_time)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -53,7 +65,7 @@ class HttpConnection(RequestHandler):
         """An answer to what never reached the gate; the connection is closed after it."""
         if request.writer.output_size > 0 or isinstance(exc, ConnectionError):
             raise ConnectionError("The answer has begun, or nobody is there to hear it.")
-        error: HazeError = BadRequest(f"The request cannot be read as HTTP: {_first_line(message)}")
+        error: HazeError = BadRequest(_complaint(exc, message))
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("A request failed outside the gate", exc_info=exc)
             error = HazeError("Something went wrong inside Haze.")
@@ -83,6 +95,17 @@ class Runner(web.AppRunner):
         return HttpServer(made.request_handler, request_factory=made.request_factory, loop=made._loop, **made._kwargs)
 
 
-def _first_line(message: str | None) -> str:
+# Said without repeating bytes that may be a secret.
+COMPLAINTS: Final = {
+    ContentEncodingError: "The body cannot be read: it is cut, or not what its Content-Encoding says.",
+    InvalidHeader: "A header of the request cannot be read.",
+    InvalidURLError: "The URL of the request cannot be read.",
+}
+
+
+def _complaint(exc: BaseException | None, message: str | None) -> str:
+    if isinstance(exc, LineTooLong):
+        return f"The request line or a header is longer than {exc.args[1]} bytes."
+    told = next((text for kind, text in COMPLAINTS.items() if isinstance(exc, kind)), "")
     lines = (message or "malformed").strip().splitlines()
-    return lines[0].rstrip(":") if lines else "malformed"
+    return told or f"The request cannot be read as HTTP: {lines[0].rstrip(':') if lines else 'malformed'}"

@@ -13,10 +13,10 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from aiohttp.web_exceptions import HTTPException, HTTPMethodNotAllowed, HTTPNotFound
+from aiohttp.web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed, HTTPNotFound
 
 from haze_proxy.context import ENDPOINT, REQUEST_ID
-from haze_proxy.errors import BadRequest, HazeError, MethodNotAllowed, NotFound, Unauthorized
+from haze_proxy.errors import TABLE, BadRequest, HazeError, MethodNotAllowed, NotFound, Unauthorized
 from haze_proxy.wire import envelope
 
 log = logging.getLogger(__name__)
@@ -86,14 +86,18 @@ def _told(request: web.Request, error: Exception) -> HazeError:
     if isinstance(error, HazeError):
         return error
     if isinstance(error, HTTPException):
-        return _from_framework(request, error)
+        return from_framework(request, error)
     log.error("Request %s failed", request[REQUEST_ID], exc_info=error)
     return HazeError("Something went wrong inside Haze. The owner can find it in the log.")
 
 
-def _from_framework(request: web.Request, error: HTTPException) -> HazeError:
+def from_framework(request: web.BaseRequest, error: HTTPException) -> HazeError:
+    """What aiohttp refused by itself, as a row of the table: the one of its status, else a request that is wrong."""
     if isinstance(error, HTTPNotFound):
         return NotFound(f"There is no {request.method} {request.path} here.")
     if isinstance(error, HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.path} does not take {request.method}.", allow=sorted(error.allowed_methods))
-    return BadRequest(f"The request cannot be read: {error.reason}")
+    if isinstance(error, HTTPExpectationFailed):
+        return BadRequest("Expect: only 100-continue is understood.")
+    row = next((row for row in TABLE if row.status == error.status), BadRequest)
+    return row(f"The request cannot be served: {error.reason}.")

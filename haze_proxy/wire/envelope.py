@@ -25,18 +25,22 @@ def status(error: HazeError, protocol: str) -> int:
     return error.status if protocol == "messages" else OPENAI_STATUS.get(error.status, error.status)
 
 
+def of(error: HazeError, protocol: str, request_id: str) -> dict[str, Any]:
+    """An error in the envelope of a protocol."""
+    return _messages(error, request_id) if protocol == "messages" else _openai(error)
+
+
 def body(error: HazeError, protocol: str, request_id: str) -> bytes:
     """The JSON body of an error."""
-    return orjson.dumps(_messages(error, request_id) if protocol == "messages" else _openai(error))
+    return orjson.dumps(of(error, protocol, request_id))
 
 
 def event(error: HazeError, protocol: str, request_id: str) -> bytes:
     """The server-sent event that tells an error in the middle of a stream."""
-    if protocol == "messages":
-        return b"event: error\ndata: " + orjson.dumps(_messages(error, request_id)) + b"\n\n"
     if protocol == "responses":
         return b"event: response.failed\ndata: " + orjson.dumps(_failed(error, request_id)) + b"\n\n"
-    return b"data: " + orjson.dumps(_openai(error)) + b"\n\n"
+    name = b"event: error\n" if protocol == "messages" else b""
+    return name + b"data: " + body(error, protocol, request_id) + b"\n\n"
 
 
 def either(error: HazeError, request_id: str) -> bytes:
