@@ -23,6 +23,7 @@ PLACES: Final = ("message", "msg", "detail", "error_description", "errors", "err
 # What OpenRouter says when the reason is elsewhere.
 NO_REASON: Final = re.compile(r"provider returned error", re.IGNORECASE)
 PAGE: Final = re.compile(r"<(?:!doctype|\?xml|html|head|body)\b", re.IGNORECASE)
+PAGES: Final = (b"<html", b"<!doctype")
 TAG: Final = re.compile(r"<[a-z!/?]", re.IGNORECASE)
 CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # The words of an object whose end is missing.
@@ -107,8 +108,10 @@ def words(value: object, depth: int = DEPTH_MAX) -> str:
 
 def in_envelope(body: bytes, protocol: str) -> bool:
     """Whether a protocol's SDKs read an error body as it stands: its envelope, with words for people in their place."""
+    if len(body) > READ_BYTES_MAX or any(mark in body.lower() for mark in PAGES):
+        return False
     try:
-        parsed = orjson.loads(body) if len(body) <= READ_BYTES_MAX else None
+        parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
         return False
     if not isinstance(parsed, dict):

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -40,7 +41,8 @@ TYPES: Final = {
 }
 ANTHROPIC_TYPES: Final = frozenset({"invalid_request_error", *(anthropic for _, anthropic in TYPES.values())})
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-METADATA: Final = frozenset({"provider_name", "error_type"})
+NAME_CHARACTERS_MAX: Final = 200
+METADATA: Final = ("provider_name", "error_type")
 NO_SUCH_PLACE: Final = frozenset({404, 405})
 RETRY_AFTER_S: Final = (1, 60)
 MESSAGE_CHARACTERS_MAX: Final = 1000
@@ -88,7 +90,7 @@ class PassedOn(HazeError):
         rendered = envelope.of(self, protocol, request_id)
         if protocol != "messages" and isinstance(self._metadata, dict):
             # OpenRouter's clients look into it for the provider's name and the kind of the error.
-            kept = {name: value for name, value in self._metadata.items() if name in METADATA}
+            kept = {name: self._metadata[name] for name in METADATA if _is_name(self._metadata.get(name))}
             rendered["error"] |= {"metadata": kept} if kept else {}
         return _without_names(self._channel, orjson.dumps(rendered))
 
@@ -101,7 +103,7 @@ class PassedOn(HazeError):
         # OpenAI's `code` is a text or null, and typed clients fail over a number.
         if isinstance(code, int) or (isinstance(code, str) and NAME.fullmatch(code)):
             self.openai_code = str(code)
-        self.param = param if isinstance(param, str) else None
+        self.param = param[:NAME_CHARACTERS_MAX] if isinstance(param, str) else None
 
 
 # Worst news last: of several failures the caller is told the one that most invites another try.
@@ -137,7 +139,8 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze with status {status}: {told}", every_model=not closed)
     if status >= 500 or status in (TOO_MANY, REQUEST_TIMEOUT):
-        return _trouble(channel, status, error, retry_after)
+        # A bare text is that of a proxy on the way, and speaks of the owner's machines.
+        return _trouble(channel, status, error if body.lstrip().startswith((b"{", b"[")) else None, retry_after)
     if status in NO_SUCH_PLACE and not _message(error):
         # No provider's API says that without a word: it is not one that lives at this address.
         return _trouble(channel, status, None, retry_after)
@@ -187,6 +190,10 @@ def _trouble(channel: Channel, status: int, error: dict[str, Any] | None, retry_
     return UpstreamFailed(text or f"The provider behind channel {channel.name} failed with status {status}.")
 
 
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= NAME_CHARACTERS_MAX
+
+
 def _message(error: dict[str, Any] | None) -> str:
     message = error.get("message") if error else None
     return message[:MESSAGE_CHARACTERS_MAX] if isinstance(message, str) else ""
@@ -200,7 +207,10 @@ def _told(channel: Channel, error: dict[str, Any] | None) -> str:
 
 def _without_names(channel: Channel, text: bytes) -> bytes:
     text = OWNERS_NAMES.sub(MASK, text)
-    return text.replace(channel.api_key.encode(), MASK) if channel.api_key else text
+    own_host = "" if channel.base_url == channel.kind.base_url else urlsplit(channel.base_url).netloc
+    for name in (channel.api_key, own_host):
+        text = text.replace(name.encode(), MASK) if name else text
+    return text
 
 
 def _seconds(retry_after: str | None) -> int | None:

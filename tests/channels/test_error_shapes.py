@@ -75,6 +75,7 @@ SHAPES: dict[str, tuple[Any, str]] = {
     "null": (b"null", ""),
     "a page": (PAGE, ""),
     "a page without its head": ("Bad Request <b>nginx</b>", ""),
+    "a page beside the words": ({"error": {"message": "no", "type": "t", "more": PAGE}}, "no"),
     "a page as the words": ({"error": {"message": PAGE}}, ""),
     "bytes": (b"\x1f\x8b\x08\x00\xff", ""),
     "no words anywhere": ({"data": [1, {"a": "b"}], "ok": False}, ""),
@@ -152,7 +153,7 @@ NAMED: dict[str, tuple[int, Any, str, str, str | None]] = {
     "422": (422, {"detail": DETAIL}, "invalid_request_error", "invalid_request_error", None),
     "names that are none": (
         400,
-        {"message": "x", "type": ["a"], "code": "two words", "param": 7},
+        {"message": "x", "type": ["a"], "code": "two words", "param": 7, "metadata": {"provider_name": [1]}},
         "invalid_request_error",
         "invalid_request_error",
         None,
@@ -205,13 +206,23 @@ async def test_the_owners_names_are_masked_in_words_and_in_bodies(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
     """Some providers repeat the key, the organisation or the machine."""
-    text = "no: owners-secret org-A1b2C3d4 10.1.2.3"
+    host = provider.url.removeprefix("http://").removesuffix("/v1")
+    text = f"no: owners-secret org-A1b2C3d4 {host}"
     for body in ({"detail": text}, error_body(protocol, "invalid_request_error", text)):
         provider.script(Reply(status=400, body=body))
         answer = await chained.ask(protocol, "paid")
         assert b"owners-secret" not in answer.body
         assert b"org-A1" not in answer.body
-        assert answer.error()["message"].startswith("no: *** *** ")
+        assert answer.error()["message"] == "no: *** *** ***"
+
+
+@BOTH
+async def test_a_proxys_text_is_not_handed_on(chained: Haze, provider: Provider, protocol: str) -> None:
+    """It speaks of machines that are the owner's business."""
+    provider.script(Reply(status=502, body="dial tcp: lookup llm.internal: no such host"))
+    answer = await chained.ask(protocol, "paid")
+    assert answer.status == 502
+    assert b"internal" not in answer.body
 
 
 @BOTH
