@@ -1,8 +1,8 @@
 """Recorded streams: files anyone can add, and the ways to feed them to what is tested.
 
 `recorded/NAME/response.sse` are the bytes of an upstream, `recorded/NAME/expected.json` is what must be known at their
-end, in the fields of `Recording`. `recorded/requests/NAME.json` are bodies of real clients, as they write them; of the
-command lines' many tools two are kept, and their vendors' prose is left out.
+end, in the fields of `Recording`. `recorded_requests/NAME.json` are bodies of real clients, as they write them; of the
+command lines' many tools some are kept, and their vendors' prose is left out.
 """
 
 import json
@@ -65,7 +65,7 @@ def _read(folder: Path) -> Recording:
 
 
 RECORDINGS = {path.parent.name: _read(path.parent) for path in sorted(FOLDER.glob("*/response.sse"))}
-REQUESTS = {path.stem: path.read_bytes() for path in sorted((FOLDER / "requests").glob("*.json"))}
+REQUESTS = {path.stem: path.read_bytes() for path in sorted((FOLDER.parent / "recorded_requests").glob("*.json"))}
 
 
 def passed(meter: Meter, chunks: Iterable[bytes]) -> bytes:
