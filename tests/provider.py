@@ -6,28 +6,31 @@
         assert provider.requests[0].headers["x-api-key"] == "…"
 
 Each request takes the next scripted reply; without one it gets the right answer for its path. Steps of `chunks`: bytes
-are written as they are, an `asyncio.Event` is waited for, HANG waits until the caller leaves, HANG_UP cuts the line.
+are written as they are, an `asyncio.Event` is waited for, HANG waits until the caller leaves, HANG_UP cuts the line; a
+`Tap` lets one step pass at each `drop()`, and `drip` puts it before every step.
 
-Alone: `python tests/provider.py --port 9100 [--kind messages] [--log FILE] [--fail 529] [--fail-after 3]`.
+What a provider's kind does to an answer is in provider_kinds, addresses where nobody answers are in provider_places.
+
+Alone: `python tests/provider.py --port 9100 [--kind messages] [--habits openrouter] [--log FILE] [--fail 529]
+[--fail-after 3]`.
 """
 
 import argparse
 import asyncio
 import contextlib
-import functools
 import hashlib
 import json
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, NoReturn, Self
 
-import brotli  # type: ignore[import-untyped]  # it ships no types
+import provider_kinds
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from provider_answers import TEXTS, USAGE, Call, Json, embedded, error_body, events, whole
+from provider_packers import PACKERS
 
 
 class Fault(Enum):
@@ -41,8 +44,23 @@ class HungUpError(Exception):
     """A scripted cut was reached."""
 
 
+class Tap:
+    """What lets a dripping answer out, one step at a time."""
+
+    def __init__(self) -> None:
+        self._drops = asyncio.Semaphore(0)
+
+    def drop(self) -> None:
+        """Let one more step pass, now or when it comes."""
+        self._drops.release()
+
+    async def passed(self) -> None:
+        """Until a drop is there for the step that waits."""
+        await self._drops.acquire()
+
+
 HANG, HANG_UP = Fault.HANG, Fault.HANG_UP
-Step = bytes | asyncio.Event | Fault
+Step = bytes | asyncio.Event | Tap | Fault
 KINDS = {
     "/chat/completions": "chat",
     "/messages": "messages",
@@ -57,7 +75,7 @@ class Reply:
     """One scripted answer.
 
     `headers` win over the usual ones. `body`: bytes and text go out as they are, anything else as JSON. `chunks`:
-    steps, written one by one, with any status. `late`: what comes before the status line. `compress`: "gzip" or "br",
+    steps, written one by one, with any status. `late`: what comes before the status line. `compress`: one of PACKERS,
     each chunk flushed. `content_length`: claimed instead of the true one; the connection closes after it. `raw`: the
     whole answer, status line and all, sent as it is before the connection closes.
     """
@@ -66,7 +84,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = b""
     chunks: Sequence[Step] | None = None
-    late: asyncio.Event | Fault | None = None
+    late: asyncio.Event | Tap | Fault | None = None
     compress: str | None = None
     content_length: int | None = None
     raw: bytes | None = None
@@ -92,7 +110,7 @@ class Received:
 class Provider:
     """The server. `otherwise` answers what is not scripted; `requests` are all that came, in their order.
 
-    `encoding`: the one format its vectors have, whatever is asked for.
+    `encoding`: the one format its vectors have, whatever is asked for. `kind`: whose habits its right answers have.
     """
 
     def __init__(
@@ -102,12 +120,13 @@ class Provider:
         texts: Sequence[str] = TEXTS,
         usage: Json | None = None,
         encoding: str | None = None,
+        kind: str | None = None,
         otherwise: Callable[[Received], Reply] | None = None,
     ) -> None:
         self.requests: list[Received] = []
         # Says what GET /models gets, whatever is scripted for others: that one is asked in the background.
         self.lists: Callable[[Received], Reply] | None = None
-        self.otherwise = otherwise or (lambda received: right_answer(received, texts, usage, encoding))
+        self.otherwise = otherwise or (lambda received: as_kind(kind, right_answer(received, texts, usage, encoding)))
         self._port = port
         self._script: deque[Reply] = deque()
         self._arrival = asyncio.Condition()
@@ -198,13 +217,15 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
     return response
 
 
-async def _take(step: asyncio.Event | Fault | None) -> None:
+async def _take(step: asyncio.Event | Tap | Fault | None) -> None:
     if step is HANG_UP:
         raise HungUpError
     if step is HANG:
         await _hang()
     if isinstance(step, asyncio.Event):
         await step.wait()
+    if isinstance(step, Tap):
+        await step.passed()
 
 
 async def _hang() -> NoReturn:
@@ -235,13 +256,13 @@ def _encoded(reply: Reply) -> tuple[list[Any], CIMultiDict[str]]:
 
 
 def _compressed(steps: Iterable[Step], encoding: str) -> list[Step]:
-    if encoding == "gzip":
-        zipper = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-        pack, flush, finish = zipper.compress, functools.partial(zipper.flush, zlib.Z_SYNC_FLUSH), zipper.flush
-    else:
-        packer = brotli.Compressor()
-        pack, flush, finish = packer.process, packer.flush, packer.finish
+    pack, flush, finish = PACKERS[encoding]()
     return [*[pack(step) + flush() if isinstance(step, bytes) else step for step in steps], finish()]
+
+
+def drip(steps: Iterable[Step], tap: Tap) -> list[Step]:
+    """The same steps, each behind the tap."""
+    return [either for step in steps for either in (tap, step)]
 
 
 # ---- in good health ----
@@ -298,6 +319,17 @@ def _object(schema: Json) -> Json:
     return {name: values.get(properties.get(name, {}).get("type"), "echo ok") for name in schema.get("required", [])}
 
 
+def as_kind(kind: str | None, reply: Reply) -> Reply:
+    """The same answer with the habits of a kind of provider, one of provider_kinds.HABITS."""
+    if kind is None:
+        return reply
+    if reply.chunks is not None:
+        return replace(reply, chunks=provider_kinds.stream(kind, reply.chunks))
+    if reply.status >= 400:
+        return replace(reply, body=provider_kinds.error(kind, reply.status, reply.body["error"]["message"]))
+    return replace(reply, body=provider_kinds.body(kind, reply.body))
+
+
 # ---- alone ----
 
 
@@ -309,8 +341,9 @@ def _as_told(options: argparse.Namespace, received: Received) -> Reply:
     if options.kind and kind and kind != options.kind:
         return Reply(status=404, body=error_body(kind, "not_found_error", "no such route"))
     if options.fail:
-        return Reply(status=options.fail, body=error_body(kind or "chat", "api_error", "failing as told"))
-    reply = right_answer(received)
+        failing = Reply(status=options.fail, body=error_body(kind or "chat", "api_error", "failing as told"))
+        return as_kind(options.habits, failing)
+    reply = as_kind(options.habits, right_answer(received))
     if options.fail_after is None or reply.chunks is None:
         return reply
     return replace(reply, chunks=[*reply.chunks[: options.fail_after], HANG_UP])
@@ -334,6 +367,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A pretend provider on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=9100)
     parser.add_argument("--kind", choices=sorted(set(KINDS.values())), help="speak only this protocol")
+    parser.add_argument("--habits", choices=sorted(provider_kinds.HABITS), help="answer as this kind of provider")
     parser.add_argument("--log", metavar="FILE", help="one JSON line per request: method, path, headers, body's sha256")
     parser.add_argument("--fail", type=int, metavar="STATUS", help="answer everything with this status")
     parser.add_argument("--fail-after", type=int, metavar="K", help="cut every stream after K events")

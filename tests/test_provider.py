@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 import provider as pretend
 import pytest
-from provider import HANG, HANG_UP, Call, Provider, Reply, events, whole
+from provider import HANG, HANG_UP, Call, Provider, Reply, Tap, drip, events, whole
+from provider_packers import PACKERS
 
 BODIES = {
     "chat": ("/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "hi"}]}),
@@ -139,12 +140,27 @@ async def test_answers_wait_for_their_event(provider: Provider, client: aiohttp.
     assert sorted(await asyncio.gather(*calls)) == ["one", "two"]
 
 
+async def test_a_dripping_answer_lets_out_one_step_at_a_drop(provider: Provider, client: aiohttp.ClientSession) -> None:
+    """What arrived before the next step is decided by the test, not by the clock; also before the status line."""
+    tap = Tap()
+    provider.script(Reply(late=tap, chunks=drip([b"one", b"two"], tap)))
+    call = asyncio.ensure_future(client.post(provider.url))
+    await provider.received(1)
+    assert not call.done()
+    tap.drop()
+    async with await call as answer:
+        for step in (b"one", b"two"):
+            tap.drop()
+            assert await answer.content.readany() == step
+        assert await answer.content.readany() == b""
+
+
 async def _text(client: aiohttp.ClientSession, url: str) -> str:
     async with client.post(url, json={}) as answer:
         return await answer.text()
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br"])
+@pytest.mark.parametrize("encoding", PACKERS)
 async def test_compressed_answers_are_what_they_say(
     provider: Provider, client: aiohttp.ClientSession, encoding: str
 ) -> None:
@@ -179,6 +195,13 @@ async def test_it_can_lie_about_the_length(provider: Provider, client: aiohttp.C
     async with client.post(provider.url) as answer:
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
+
+
+async def test_an_answer_may_be_longer_than_it_says(provider: Provider, client: aiohttp.ClientSession) -> None:
+    """No server library sends more than it announced; a broken proxy does, and its callers refuse to read it."""
+    provider.script(Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody and more"))
+    with pytest.raises(aiohttp.ClientResponseError, match="and more"):
+        await client.post(provider.url)
 
 
 async def test_raw_answers_go_out_as_they_are(provider: Provider, client: aiohttp.ClientSession) -> None:

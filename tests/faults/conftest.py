@@ -1,9 +1,8 @@
 """The table of all that was seen, printed at the end."""
 
-import contextlib
-import socket
 from collections.abc import Iterator
 
+import provider_places
 import pytest
 
 SEEN = pytest.StashKey[list[tuple[str, ...]]]()
@@ -28,29 +27,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def closed() -> str:
+def closed() -> Iterator[str]:
     """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
+    with provider_places.closed() as url:
+        yield url
 
 
 @pytest.fixture
 def unknown() -> str:
-    """A name that nobody has: RFC 6761 keeps .invalid for that."""
-    return "http://nobody.invalid/v1"
+    """A name that nobody has."""
+    return provider_places.UNKNOWN
 
 
 @pytest.fixture
 def unanswering() -> Iterator[str]:
     """An address whose backlog is full: the operating system lets a new caller wait."""
-    with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                waiting.connect(listening.getsockname())
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+    with provider_places.unanswering() as url:
+        yield url
