@@ -130,8 +130,11 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
         with journey.request.app[KEEPALIVES].on(journey, response):
             rest = await _copy(journey, answer, response, first)
     except UpstreamFailed as error:
-        await _break_off(journey, response, error)
-        return response
+        if journey.meter.error is None:
+            await _break_off(journey, response, error)
+            return response
+        # It had told its own error already, and cut the line where another event might have followed.
+        rest = journey.meter.close()
     except asyncio.CancelledError:
         if not journey.caller_is_gone:
             journey.stopped()

@@ -221,6 +221,17 @@ async def test_a_response_that_fails_in_mid_stream_is_relayed_to_its_last_event(
     await one_row(chained, "void", "upstream error", 0)
 
 
+async def test_a_response_that_told_its_error_and_cut_the_line_has_its_own_words(
+    chained: Haze, provider: Provider
+) -> None:
+    """The provider's reason says more than that it broke off."""
+    told = b'event: error\ndata: {"type":"error","error":{"code":"server_error","message":"no"}}\n\n'
+    provider.script(Reply(chunks=[*events("responses")[:5], told, HANG_UP]))
+    answer = await chained.ask("responses", "paid", stream=True)
+    assert (answer.cut, answer.body) == (False, b"".join(events("responses")[:5]) + told)
+    await one_row(chained, "void", "upstream error", 0)
+
+
 async def test_a_response_that_failed_costs_what_it_says_it_used(chained: Haze, provider: Provider) -> None:
     """The provider has counted and will bill."""
     usage = '"usage":{"input_tokens":11,"output_tokens":3}'
