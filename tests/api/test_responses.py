@@ -10,7 +10,9 @@ from checks import refused
 from gateway import PAID, PATHS, Haze, channel, running
 from provider import HANG_UP, Provider, Reply, events, whole
 
-RECORDED = {path.stem: path.read_bytes() for path in (Path(__file__).parents[1] / "wire/recorded_requests").iterdir()}
+FOLDER = Path(__file__).parents[1] / "wire" / "recorded_requests"
+FILES = (path for pattern in ("codex-*.json", "*-responses*.json") for path in FOLDER.glob(pattern))
+RECORDED = {path.stem: path.read_bytes() for path in sorted(FILES)}
 KIND = pytest.mark.parametrize("kind", ["openai", "openrouter"])
 # What is missing in a body that does not say whether to keep it.
 KEPT_NOWHERE = b',"store":false}'
