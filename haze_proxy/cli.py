@@ -281,6 +281,8 @@ def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
 
 def _resting(settings: Config) -> list[Resting]:
     """The channels that a running server leaves alone now; none where none runs."""
+    if not Path(settings.store.path).exists():
+        return []
     with _store(settings) as connection, database.snapshot(connection):
         known = channel_health.every(connection) if requests.is_served(connection) else []
     return [each for each in known if each.until > _now_ms()]
