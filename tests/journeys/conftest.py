@@ -3,11 +3,27 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import recording
+from agents import Run, claude_in, codex_in
 from front import Front
-from harness import ROOT, UPSTREAM_KEYS, Caller, Haze, Server, clean_environment, free_port, without_proxies
+from harness import (
+    ROOT,
+    UPSTREAM_KEYS,
+    Caller,
+    Errand,
+    Haze,
+    Server,
+    clean_environment,
+    errand_of,
+    free_port,
+    without_proxies,
+)
+
+if TYPE_CHECKING:
+    import openai
 
 MODE = os.environ.get("HAZE_JOURNEYS")
 # Recordings are not replayed while they are being made.
@@ -44,7 +60,7 @@ name = "openai"
 kind = "openai"
 base_url = "http://127.0.0.1:{openai}/v1"
 api_key = "env:JOURNEY_OPENAI_KEY"
-models = ["gpt-4o"]
+models = ["gpt-4o", "text-embedding-3-small"]
 
 [[channels]]
 name = "anthropic"
@@ -66,8 +82,10 @@ cache_write_1h = 6
 context_tokens = 400_000
 max_output_tokens = 128_000
 """
-MODELS = ("hekiu", "claude-hekiu", "openai/gpt-5.2", "gpt-4o", "claude-opus-5-5", "claude-sonnet-5-5")
-PROVIDERS = {"openrouter": "chat", "openai": "chat", "anthropic": "messages"}  # channel -> what its provider speaks
+MODELS = ("hekiu", "claude-hekiu", "openai/gpt-5.2", "gpt-4o", "claude-opus-5-5", "claude-sonnet-5-5",
+          "text-embedding-3-small")  # fmt: skip
+# channel -> how its provider is started: one with a kind answers 404 to every other protocol
+PROVIDERS: dict[str, list[str]] = {"openrouter": [], "openai": [], "anthropic": ["--kind", "messages"]}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,9 +103,9 @@ def provider_fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     folder = tmp_path_factory.mktemp("providers")
     servers: list[Server] = []
     fronts: dict[str, Front] = {}
-    for channel, kind in PROVIDERS.items():
+    for channel, options in PROVIDERS.items():
         port = free_port()
-        arguments = [str(ROOT / "tests/provider.py"), "--port", str(port), "--kind", kind]
+        arguments = [str(ROOT / "tests/provider.py"), "--port", str(port), *options]
         servers.append(Server(arguments, port, folder / f"{channel}.log"))
         fronts[channel] = Front(port)
     yield fronts
@@ -165,6 +183,48 @@ def paid(haze: Haze) -> Caller:
 def empty(haze: Haze) -> Caller:
     """A caller without a cent."""
     return haze.caller("0")
+
+
+@pytest.fixture
+def openai_python(front: Front, paid: Caller) -> Iterator["openai.OpenAI"]:
+    """OpenAI's SDK as people configure it: retries and all."""
+    import openai  # only here: who replays recordings has no SDK
+
+    with openai.OpenAI(api_key=paid.key, base_url=f"{front.url}/v1") as client:
+        yield client
+
+
+@pytest.fixture
+def openai_node(front: Front, paid: Caller, home: dict[str, str]) -> Errand:
+    """Run one errand of clients/openai.mjs for a caller; return the document it prints."""
+
+    def run(errand: str, model: str, key: str = paid.key) -> dict[str, Any]:
+        env = {**home, "JOURNEY_KEY": key, "JOURNEY_BASE_URL": f"{front.url}/v1"}
+        return errand_of("openai.mjs", errand, model, env)
+
+    return run
+
+
+@pytest.fixture
+def anthropic_node(front: Front, paid: Caller, home: dict[str, str]) -> Errand:
+    """The same for clients/anthropic.mjs."""
+
+    def run(errand: str, model: str, key: str = paid.key) -> dict[str, Any]:
+        return errand_of("anthropic.mjs", errand, model, {**home, "JOURNEY_KEY": key, "JOURNEY_BASE_URL": front.url})
+
+    return run
+
+
+@pytest.fixture
+def claude(home: dict[str, str]) -> Run:
+    """Claude Code, headless."""
+    return claude_in(home)
+
+
+@pytest.fixture
+def codex(home: dict[str, str]) -> Run:
+    """Codex, headless."""
+    return codex_in(home)
 
 
 @pytest.fixture

@@ -27,8 +27,10 @@ ROOT = HERE.parent.parent
 PYTHON = ROOT / ".venv/bin/python"
 MODULES = HERE / "node_modules"
 ARCHITECTURE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+CODEX_TARGET = f"{platform.machine()}-unknown-linux-musl"
 NODE = MODULES / f"node-linux-{ARCHITECTURE}/bin/node"
 CLAUDE = MODULES / f"@anthropic-ai/claude-code-linux-{ARCHITECTURE}/claude"
+CODEX = MODULES / f"@openai/codex-linux-{ARCHITECTURE}/vendor/{CODEX_TARGET}/bin/codex"
 
 START_S = 30  # a loaded machine imports slowly
 SETTLE_S = 15  # what ends after its client has left
@@ -65,10 +67,13 @@ def clean_environment(home: Path) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     return {
         "HOME": str(home),
-        "PATH": f"{NODE.parent}:{CLAUDE.parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{NODE.parent}:{CLAUDE.parent}:{CODEX.parent}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "CLAUDE_CONFIG_DIR": str(home / ".claude"),
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        # Codex looks for updates and plug-ins, and has no switch for all of it: nobody listens there.
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
     }
 
 
@@ -88,6 +93,17 @@ def run_client(command: Sequence[str | Path], env: Mapping[str, str]) -> subproc
         timeout=CLIENT_S,
         check=False,
     )
+
+
+Errand = Callable[..., dict[str, Any]]
+
+
+def errand_of(script: str, errand: str, model: str, env: Mapping[str, str]) -> dict[str, Any]:
+    """Run one errand of a script of clients/ and return the document it prints."""
+    done = run_client([NODE, HERE / "clients" / script, errand, model], env)
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
 
 
 class Server:

@@ -1,13 +1,12 @@
 """The Anthropic SDKs: messages, streams, tools, counting and models, with either credential header."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
 import pytest
 from front import Front
-from harness import HERE, NODE, UNKNOWN_KEY, Caller, run_client
+from harness import UNKNOWN_KEY, Caller, Errand
 
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 ADD: Any = {
@@ -21,7 +20,6 @@ ADD: Any = {
 }
 MODELS = ("hekiu", "claude-opus-5-5")  # the embedded channel, a pretend provider
 NO_BEARER = {"Authorization": anthropic.Omit()}
-ERRANDS = ("message", "stream")
 
 
 @pytest.fixture
@@ -105,32 +103,65 @@ def test_either_credential_header_is_understood(
     assert sent == [header]
 
 
-@pytest.mark.parametrize(
-    ("sort", "expected", "status"),
-    [("unknown", anthropic.AuthenticationError, 401), ("empty", anthropic.APIStatusError, 402)],
-    ids=["a key nobody issued", "an empty account"],
-)
+REFUSED = {"a key nobody issued": ("unknown", 401), "an empty account": ("empty", 402)}
+PYTHON_CLASSES = {401: anthropic.AuthenticationError, 402: anthropic.APIStatusError}
+TYPES = {401: "authentication_error", 402: "billing_error"}
+
+
+@pytest.fixture(scope="session")
+def keys(empty: Caller) -> dict[str, str]:
+    """A key of each sort that is refused."""
+    return {"unknown": UNKNOWN_KEY, "empty": empty.key}
+
+
+@pytest.mark.parametrize(("sort", "status"), REFUSED.values(), ids=REFUSED)
 def test_python_raises_the_right_error_after_one_request(
-    sort: str, expected: type[anthropic.APIStatusError], status: int, front: Front, empty: Caller
+    sort: str, status: int, front: Front, keys: dict[str, str]
 ) -> None:
     """Errors come in this protocol's own envelope, and final ones are final."""
-    key = {"unknown": UNKNOWN_KEY, "empty": empty.key}[sort]
-    with anthropic.Anthropic(api_key=key, base_url=front.url) as client, pytest.raises(expected) as caught:
+    expected = PYTHON_CLASSES[status]
+    with anthropic.Anthropic(api_key=keys[sort], base_url=front.url) as client, pytest.raises(expected) as caught:
         client.messages.create(model="hekiu", max_tokens=64, messages=HELLO)
     assert caught.value.status_code == status
     body: Any = caught.value.body
-    assert body["error"]["type"] == {401: "authentication_error", 402: "billing_error"}[status]
+    assert body["error"]["type"] == TYPES[status]
     assert [seen.status for seen in front.requests] == [status]
 
 
+# ---------------------------------------------------------------- TypeScript
+
+
 @pytest.mark.parametrize("model", MODELS)
-def test_typescript_gets_and_streams_the_same_message(
-    model: str, front: Front, paid: Caller, home: dict[str, str]
-) -> None:
+def test_typescript_gets_and_streams_the_same_message(model: str, anthropic_node: Errand) -> None:
     """The TypeScript SDK reads streams with code of its own."""
-    env = {**home, "JOURNEY_KEY": paid.key, "JOURNEY_BASE_URL": front.url}
-    script = HERE / "clients/anthropic.mjs"
-    whole, streamed = (json.loads(run_client([NODE, script, errand, model], env).stdout) for errand in ERRANDS)
-    assert "error" not in whole
+    whole, streamed = anthropic_node("message", model), anthropic_node("stream", model)
     assert whole["content"] == streamed["content"]
     assert whole["stop"] == streamed["stop"] == "end_turn"
+    assert whole["usage"]["output_tokens"] == streamed["usage"]["output_tokens"] > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("errand", ["tools", "tools_stream"])
+def test_typescript_carries_a_tool_call_and_its_result(model: str, errand: str, anthropic_node: Errand) -> None:
+    """The assistant turn goes back as the SDK's own object, whole or folded from a stream."""
+    seen = anthropic_node(errand, model)
+    assert (seen["first_stop"], seen["name"], set(seen["arguments"])) == ("tool_use", "add", {"a", "b"})
+    assert "42" in "".join(block["text"] for block in seen["content"])
+    assert seen["stop"] == "end_turn"
+
+
+def test_typescript_lists_and_retrieves_models(anthropic_node: Errand) -> None:
+    """An id with a slash is escaped by this SDK, too."""
+    seen = anthropic_node("models", "openai/gpt-5.2")
+    assert {*MODELS, "openai/gpt-5.2"} <= {*seen["ids"]}
+    assert seen["retrieved"] == "openai/gpt-5.2"
+
+
+@pytest.mark.parametrize(("sort", "status"), REFUSED.values(), ids=REFUSED)
+def test_typescript_raises_the_right_error_after_one_request(
+    sort: str, status: int, anthropic_node: Errand, front: Front, keys: dict[str, str]
+) -> None:
+    """The same promise for the other SDK."""
+    seen = anthropic_node("message", "hekiu", keys[sort])
+    assert (seen["status"], seen["type"]) == (status, TYPES[status])
+    assert [request.status for request in front.requests] == [status]

@@ -1,32 +1,15 @@
 """Claude Code, headless: the client that sends the most and repeats a refusal the longest."""
 
 import hashlib
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from agents import CREDENTIALS, WORDS, Run
 from front import Front
-from harness import CLAUDE, UNKNOWN_KEY, UPSTREAM_KEYS, Caller, Haze, run_client
+from harness import UNKNOWN_KEY, UPSTREAM_KEYS, Caller, Haze
 
-WORDS = "42-haze"
-CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 FORWARDED = ("anthropic-version", "anthropic-beta", "anthropic-dangerous-direct-browser-access")
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def claude(home: dict[str, str]) -> Run:
-    """Run `claude -p` through a front with a key in one of the two variables."""
-
-    def run(
-        front: Front, key: str, *options: str, credential: str = CREDENTIALS[0]
-    ) -> subprocess.CompletedProcess[str]:
-        env = {**home, "ANTHROPIC_BASE_URL": front.url, credential: key}
-        return run_client([CLAUDE, "-p", WORDS, "--allowedTools", "Bash", *options], env)
-
-    return run
 
 
 def tool_results(body: Any) -> list[str]:

@@ -5,6 +5,22 @@ const [errand, model] = process.argv.slice(2)
 const client = new Anthropic({ apiKey: process.env.JOURNEY_KEY, baseURL: process.env.JOURNEY_BASE_URL })
 const messages = [{ role: 'user', content: process.env.JOURNEY_TEXT ?? 'Hello!' }]
 
+const add = {
+  name: 'add',
+  description: 'Adds two numbers',
+  input_schema: { type: 'object', properties: { a: { type: 'integer' }, b: { type: 'integer' } }, required: ['a', 'b'] },
+}
+
+const round = async (ask) => {
+  const tools = [add]
+  const first = await ask({ model, max_tokens: 256, messages, tools })
+  const call = first.content.find((block) => block.type === 'tool_use')
+  const result = { role: 'user', content: [{ type: 'tool_result', tool_use_id: call.id, content: '42' }] }
+  const history = [...messages, { role: 'assistant', content: first.content }, result]
+  const last = await ask({ model, max_tokens: 256, messages: history, tools })
+  return { first_stop: first.stop_reason, name: call.name, arguments: call.input, content: last.content, stop: last.stop_reason }
+}
+
 const errands = {
   async message() {
     const answer = await client.messages.create({ model, max_tokens: 256, messages })
@@ -14,10 +30,17 @@ const errands = {
     const answer = await client.messages.stream({ model, max_tokens: 256, messages }).finalMessage()
     return { content: answer.content, stop: answer.stop_reason, usage: answer.usage }
   },
+  tools: () => round((body) => client.messages.create(body)),
+  tools_stream: () => round((body) => client.messages.stream(body).finalMessage()),
+  async models() {
+    const ids = []
+    for await (const listed of client.models.list()) ids.push(listed.id)
+    return { ids, retrieved: (await client.models.retrieve(model)).id }
+  },
 }
 
 try {
   console.log(JSON.stringify(await errands[errand]()))
 } catch (error) {
-  console.log(JSON.stringify({ error: error.constructor.name, status: error.status, message: error.message }))
+  console.log(JSON.stringify({ error: error.constructor.name, status: error.status, type: error.type, message: error.message }))
 }
