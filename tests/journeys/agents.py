@@ -18,6 +18,7 @@ model = {model}
 model_provider = "haze"
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
+web_search = "disabled"
 
 [model_providers.haze]
 name = "Haze"

@@ -22,6 +22,8 @@ const answer_schema = {
   },
 }
 
+const folded = (answer) => ({ text: answer.output_text, status: answer.status, usage: answer.usage })
+
 const errands = {
   async chat() {
     const answer = await client.chat.completions.create({ model, messages })
@@ -53,6 +55,43 @@ const errands = {
   async parse() {
     const answer = await client.chat.completions.parse({ model, messages, response_format: answer_schema })
     return { parsed: answer.choices[0].message.parsed ?? JSON.parse(answer.choices[0].message.content) }
+  },
+  async responses() {
+    return folded(await client.responses.create({ model, input: text }))
+  },
+  async responses_stream() {
+    let said = ''
+    for await (const event of await client.responses.create({ model, input: text, stream: true })) {
+      if (event.type === 'response.output_text.delta') said += event.delta
+      if (event.type === 'response.completed') return { ...folded(event.response), text: said }
+    }
+  },
+  async responses_helper() {
+    return folded(await client.responses.stream({ model, input: text }).finalResponse())
+  },
+  async responses_tools() {
+    const tools = [{ type: 'function', ...add.function }]
+    const first = await client.responses.create({ model, input: text, tools })
+    const [call] = first.output
+    const result = { type: 'function_call_output', call_id: call.call_id, output: '42' }
+    const last = await client.responses.create({
+      model, input: [{ role: 'user', content: text }, ...first.output, result], tools,
+    })
+    return { name: call.name, arguments: JSON.parse(call.arguments), ...folded(last) }
+  },
+  async responses_parse() {
+    const format = { type: 'json_schema', ...answer_schema.json_schema }
+    const answer = await client.responses.parse({ model, input: text, text: { format } })
+    return { parsed: answer.output_parsed ?? JSON.parse(answer.output_text) }
+  },
+  async embeddings() {
+    const input = ['Hello!', 'Good-bye!']
+    const vectors = async (options) => (await client.embeddings.create({ model, ...options })).data.map((entry) => entry.embedding)
+    return {
+      packed: await vectors({ input }),
+      plain: await vectors({ input, encoding_format: 'float' }),
+      short: await vectors({ input: input[0], dimensions: 8 }),
+    }
   },
   async models() {
     const ids = []
