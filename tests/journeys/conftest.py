@@ -1,6 +1,7 @@
 """What a journey starts from: two running Hazes, pretend providers behind fronts, accounts made by the commands."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from harness import (
     free_port,
     without_proxies,
 )
+from unlucky import Unlucky
+from unlucky import start as start_unlucky
 
 if TYPE_CHECKING:
     import openai
@@ -29,8 +32,7 @@ MODE = os.environ.get("HAZE_JOURNEYS")
 # Recordings are not replayed while they are being made.
 collect_ignore = ["test_recorded.py"] if MODE == "record" else []
 
-# The channels ask for the public ids: nothing in a native body has to change.
-CONFIG = """
+HEAD = """
 [store]
 path = "haze.db"
 durability = "normal"
@@ -47,7 +49,9 @@ concurrent_requests = 64
 name = "echo"
 kind = "echo"
 models = ["hekiu", "claude-hekiu"]
-
+"""
+# The channels ask for the public ids: nothing in a native body has to change.
+CHANNELS = """
 [[channels]]
 name = "openrouter"
 kind = "openrouter"
@@ -128,7 +132,7 @@ def providers(provider_fronts: dict[str, Front]) -> dict[str, Front]:
 def haze(tmp_path_factory: pytest.TempPathFactory, provider_fronts: dict[str, Front]) -> Iterator[Haze]:
     """A Haze with an echo channel and three pretend providers; every model costs something."""
     ports = {channel: front.port for channel, front in provider_fronts.items()}
-    config = CONFIG.format(**ports) + "".join(MODEL.format(id=model) for model in MODELS)
+    config = HEAD + CHANNELS.format(**ports) + "".join(MODEL.format(id=model) for model in MODELS)
     started = Haze(tmp_path_factory.mktemp("haze"), config, UPSTREAM_KEYS)
     yield started
     started.stop()
@@ -142,13 +146,54 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Haze]:
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def unlucky_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unlucky]:
+    """A Haze whose channels have one fault each."""
+    started = start_unlucky(tmp_path_factory.mktemp("unlucky"), HEAD + MODEL.format(id="hekiu"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def unlucky(unlucky_house: Unlucky) -> Unlucky:
+    """The same as this journey finds it: nothing seen yet."""
+    unlucky_house.front.requests.clear()
+    unlucky_house.upstream.requests.clear()
+    return unlucky_house
+
+
 @pytest.fixture(autouse=True)
 def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a journey did, the ledger adds up afterwards."""
     used = [request.getfixturevalue(name) for name in ("haze", "shipped") if name in request.fixturenames]
+    if "unlucky" in request.fixturenames:
+        used.append(request.getfixturevalue("unlucky").haze)
     yield
     for each in used:
         each.command("ledger", "check")
+
+
+COUNTED = pytest.StashKey[list[tuple[str, str, int, int, int, float]]]()
+
+
+@pytest.fixture
+def counted(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Add a row to the table of counts: client, what happened, requests at most, then what passed at a front."""
+    rows = request.config.stash.setdefault(COUNTED, [])
+
+    def add(client: str, what: str, most: int, front: Front, reached: int, began: float) -> None:
+        rows.append((client, what, most, len(front.requests), reached, time.monotonic() - began))
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of counts."""
+    if rows := config.stash.get(COUNTED, []):
+        terminalreporter.section("requests until a client gives up")
+        terminalreporter.write_line(f"{'client':<12} {'what happens':<32} at most   seen  at the provider  seconds")
+        for client, what, most, seen, reached, seconds in rows:
+            terminalreporter.write_line(f"{client:<12} {what:<32} {most:>7} {seen:>6} {reached:>16} {seconds:>8.1f}")
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ LEADING_AWAY = "^(OPENAI_|ANTHROPIC_|CLAUDE|HAZE_)|(_PROXY|_KEY|_TOKEN)$"
 
 UPSTREAM_KEYS = {f"JOURNEY_{name}_KEY": f"sk-upstream-{name.lower()}" for name in ("OPENROUTER", "OPENAI", "ANTHROPIC")}
 UNKNOWN_KEY = "sk-rr-" + "x" * 43
-COUNT = b'{"model": "hekiu", "messages": [{"role": "user", "content": "Hello!"}]}'
+HELLO = b'{"model": "hekiu", "messages": [{"role": "user", "content": "Hello!"}]}'
 
 T = TypeVar("T")
 
@@ -204,8 +204,8 @@ class Haze:
 
     def _knows(self, key: str) -> bool:
         # Counting is free and outside the request limit: it spoils no journey.
-        headers = [("Host", "127.0.0.1"), ("x-api-key", key), ("Content-Length", str(len(COUNT)))]
-        status, answer = raw_request(self.port, "POST", "/v1/messages/count_tokens", headers, COUNT)
+        headers = [("Host", "127.0.0.1"), ("x-api-key", key), ("Content-Length", str(len(HELLO)))]
+        status, answer = raw_request(self.port, "POST", "/v1/messages/count_tokens", headers, HELLO)
         assert status in (200, 401), answer
         return status == 200
 

@@ -1,0 +1,113 @@
+"""How often Claude Code and Codex ask before they give up: repetitions may be paid for, and people wait meanwhile.
+
+The most that is allowed is what they do without Haze. A table of what was counted is printed at the end.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from agents import Run
+from front import Front
+from harness import HELLO, UNKNOWN_KEY, Caller, Haze, raw_request
+from unlucky import Unlucky
+
+ECHO = "hekiu"
+NOBODY = "nobody/lists-this"
+PATIENCE = {"CLAUDE_CODE_MAX_RETRIES": "2"}
+SETTINGS = {"request_max_retries": 1, "stream_max_retries": 1}
+BURST = 10  # what a key of few requests a minute may send at once
+
+Client = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def clients(claude: Run, codex: Run) -> dict[str, Client]:
+    """Each client by its name, called with a front, a key and a model; `bounded`: with few repetitions of its own."""
+
+    def run_claude(front: Front, key: str, model: str, *, bounded: bool = False) -> subprocess.CompletedProcess[str]:
+        return claude(front, key, "--model", model, env=PATIENCE if bounded else {})
+
+    def run_codex(front: Front, key: str, model: str, *, bounded: bool = False) -> subprocess.CompletedProcess[str]:
+        return codex(front, key, model, **(SETTINGS if bounded else {}))
+
+    return {"Claude Code": run_claude, "Codex": run_codex}
+
+
+# ---- Haze itself refuses, the client is as patient as it comes: (client, key, model, status, requests at most, told)
+
+REFUSALS = {
+    "Claude Code, a key nobody issued": ("Claude Code", "unknown", ECHO, 401, 1, "Failed to authenticate"),
+    "Claude Code, an empty account": ("Claude Code", "empty", ECHO, 402, 1, "API Error: 402"),
+    "Claude Code, a model nobody serves": ("Claude Code", "paid", NOBODY, 503, 1, NOBODY),
+    "Codex, a key nobody issued": ("Codex", "unknown", ECHO, 401, 6, "API key"),
+    "Codex, an empty account": ("Codex", "empty", ECHO, 402, 6, "Insufficient balance"),
+    "Codex, a model nobody serves": ("Codex", "paid", NOBODY, 503, 30, NOBODY),
+}
+
+
+@pytest.mark.parametrize(("client", "sort", "model", "status", "most", "told"), REFUSALS.values(), ids=REFUSALS)
+def test_a_final_refusal_is_repeated_no_more_than_the_client_insists_on(
+    client: str, sort: str, model: str, status: int, most: int, told: str,
+    clients: dict[str, Client], front: Front, paid: Caller, empty: Caller, counted: Callable[..., None],
+) -> None:  # fmt: skip
+    """`x-should-retry: false` stops Claude Code at once; Codex does not read it. Both show what Haze says."""
+    key = {"unknown": UNKNOWN_KEY, "paid": paid.key, "empty": empty.key}[sort]
+    began = time.monotonic()
+    done = clients[client](front, key, model)
+    counted(client, f"Haze: {status}, {sort} key", most, front, 0, began)
+    assert done.returncode != 0
+    assert told in done.stdout + done.stderr
+    assert {seen.status for seen in front.requests} == {status}
+    assert len(front.requests) <= most
+
+
+@pytest.mark.parametrize("client", ["Claude Code", "Codex"])
+def test_a_keys_limit_is_waited_out(
+    client: str, clients: dict[str, Client], haze: Haze, front: Front, counted: Callable[..., None]
+) -> None:
+    """Retry-After is obeyed: each of the two requests of a tool's round trip is refused once at most, then served."""
+    caller = haze.caller("5", "--rpm", "12")
+    headers = [("Host", "127.0.0.1"), ("x-api-key", caller.key), ("Content-Length", str(len(HELLO)))]
+    for _ in range(BURST):
+        assert raw_request(haze.port, "POST", "/v1/chat/completions", headers, HELLO)[0] == 200
+    began = time.monotonic()
+    done = clients[client](front, caller.key, ECHO)
+    counted(client, "Haze: 429, the key's limit", 4, front, 0, began)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [seen.status for seen in front.requests if seen.status != 429] == [200, 200]
+    assert 3 <= len(front.requests) <= 4
+
+
+# ---- the only channel fails, the client may repeat once or twice: (client, fault, requests at most, ends well)
+
+FAILURES = {
+    "Claude Code, 429": ("Claude Code", "429", 3, False),
+    "Claude Code, 503": ("Claude Code", "503", 3, False),
+    "Claude Code, 529": ("Claude Code", "529", 3, False),
+    "Claude Code, error event": ("Claude Code", "error-event", 2, True),  # asked again without a stream
+    "Claude Code, cut": ("Claude Code", "cut", 2, True),  # Haze tells a cut with an error event
+    "Codex, 429": ("Codex", "429", 2, False),
+    "Codex, 503": ("Codex", "503", 4, False),
+    "Codex, 529": ("Codex", "529", 4, False),
+    "Codex, error event": ("Codex", "error-event", 2, False),
+    "Codex, failed response": ("Codex", "failed-event", 2, False),
+    "Codex, cut": ("Codex", "cut", 2, False),
+}
+KINDS = {"Claude Code": "anthropic", "Codex": "openai"}
+
+
+@pytest.mark.parametrize(("client", "fault", "most", "ends_well"), FAILURES.values(), ids=FAILURES)
+def test_a_failing_channel_is_asked_no_more_often_than_without_haze(
+    client: str, fault: str, most: int, ends_well: bool,
+    clients: dict[str, Client], unlucky: Unlucky, counted: Callable[..., None],
+) -> None:  # fmt: skip
+    """Between the client's repetitions and Haze's own none must multiply the other."""
+    front, caller = unlucky.front, unlucky.haze.caller()
+    began = time.monotonic()
+    done = clients[client](front, caller.key, f"{KINDS[client]}/{fault}", bounded=True)
+    counted(client, f"provider: {fault}", most, front, unlucky.reached(fault), began)
+    assert (done.returncode == 0) == ends_well, done.stdout + done.stderr
+    assert 1 <= len(front.requests) <= most
+    assert 1 <= unlucky.reached(fault) <= len(front.requests)
