@@ -25,6 +25,8 @@ from haze_proxy.wire import envelope
 # What keeps proxies on the way from storing a stream up.
 STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 FLUSH_S: Final = 10
+# Node's clients throw away what they have not read yet when a line breaks: they shall have read why.
+READING_S: Final = 0.05
 STOPPING: Final = "Haze is being stopped. Try again in a moment."
 BROKEN_OFF: Final = "The provider broke off in the middle of its answer."
 
@@ -192,6 +194,7 @@ async def _break_off(journey: Journey, response: web.StreamResponse, error: Haze
         return
     transport = journey.request.transport
     if transport is not None:
+        await asyncio.sleep(READING_S)
         # What was written may still arrive, but nobody is waited for.
         transport.close()
         asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)

@@ -170,6 +170,21 @@ async def test_cut_in_mid_stream_is_told_aborted_and_free(
     assert chained.balance() == FULL
 
 
+async def test_what_broke_off_is_told_a_moment_before_the_cut(chained: Haze, provider: Provider) -> None:
+    """A client in Node loses what it has not read when the line breaks, and asks for the stream again and again."""
+    provider.script(Reply(chunks=[*events("messages")[:3], HANG_UP]))
+    loop, body = asyncio.get_running_loop(), {"model": "paid", "messages": HELLO, "max_tokens": 100, "stream": True}
+    headers = {"Authorization": f"Bearer {chained.key}"}
+    async with chained.session.post(chained.url + PATHS["messages"], json=body, headers=headers) as answer:
+        received = b""
+        while b"event: error" not in received:
+            received += await answer.content.readany()
+        told = loop.time()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.content.read()
+    assert loop.time() - told >= 0.04
+
+
 async def test_cut_after_the_final_usage_costs_what_it_says(chained: Haze, provider: Provider) -> None:
     """The provider has counted and will bill; the answer all the same does not look whole."""
     sent = [event for event in events("messages") if b"message_stop" not in event]
