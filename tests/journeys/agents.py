@@ -16,9 +16,9 @@ CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 CODEX_CONFIG = """
 model = {model}
 model_provider = "haze"
+{searching}
 approval_policy = "never"
 sandbox_mode = "danger-full-access"
-web_search = "disabled"
 
 [model_providers.haze]
 name = "Haze"
@@ -41,14 +41,23 @@ def claude_in(home: Mapping[str, str]) -> Run:
 
 
 def codex_in(home: Mapping[str, str]) -> Run:
-    """Return what runs `codex exec` through a front; `settings` are further keys of its [model_providers.haze]."""
+    """Return what runs `codex exec` through a front; `settings` are further keys of its [model_providers.haze].
 
-    def run(front: Front, key: str, model: str, **settings: int) -> subprocess.CompletedProcess[str]:
+    It offers the provider's own web search with every request, which needs a price, unless `searches` is false.
+    """
+
+    def run(
+        front: Front, key: str, model: str, *, searches: bool = True, **settings: int
+    ) -> subprocess.CompletedProcess[str]:
         config = Path(home["HOME"], ".codex/config.toml")
         config.parent.mkdir(exist_ok=True)
+        told = {
+            "model": json.dumps(model),
+            "base_url": json.dumps(f"{front.url}/v1"),
+            "searching": "" if searches else 'web_search = "disabled"',
+        }
         rows = "".join(f"{name} = {value}\n" for name, value in settings.items())
-        base_url = json.dumps(f"{front.url}/v1")
-        config.write_text(CODEX_CONFIG.format(model=json.dumps(model), base_url=base_url) + rows)
+        config.write_text(CODEX_CONFIG.format(**told) + rows)
         return run_client([CODEX, "exec", "--skip-git-repo-check", WORDS], {**home, "HAZE_KEY": key})
 
     return run

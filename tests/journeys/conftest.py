@@ -64,7 +64,7 @@ name = "openai"
 kind = "openai"
 base_url = "http://127.0.0.1:{openai}/v1"
 api_key = "env:JOURNEY_OPENAI_KEY"
-models = ["gpt-4o", "text-embedding-3-small"]
+models = ["gpt-4o", "gpt-5.2", "text-embedding-3-small"] # gpt-5.2 has the price of the shipped table
 
 [[channels]]
 name = "anthropic"

@@ -77,8 +77,20 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
-# The printed command opens a window; this is the same program without one.
-HEADLESS = 'claude -p "Hello from Haze"'
+# The printed commands open a window; these are the same programs without one.
+HEADLESS = {
+    "claude": 'claude -p "Hello from Haze"',
+    "codex": 'codex exec --skip-git-repo-check "Hello from Haze"',
+}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def readme_block(heading: str, language: str) -> str:
+    """Return the README's first block in a language below a heading."""
+    below = README.partition(f"\n### {heading}\n")[2]
+    found = re.search(rf"```{language}\n(.*?)```", below, re.DOTALL)
+    assert found, heading
+    return found[1]
 
 
 def run_client(command: Sequence[str | Path], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

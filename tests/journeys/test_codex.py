@@ -9,7 +9,8 @@ from agents import WORDS, Run
 from front import Front
 from harness import UPSTREAM_KEYS, Caller, Haze
 
-PROVIDED = {"gpt-4o": "openai", "openai/gpt-5.2": "openrouter"}  # model -> channel
+# model -> channel, and whether a web search has a price there: by the shipped table, or not by a row of the owner's
+PROVIDED = {"gpt-5.2": ("openai", True), "openai/gpt-5.2": ("openrouter", False)}
 
 
 def tool_results(body: Any) -> list[str]:
@@ -29,12 +30,13 @@ def test_a_shell_goes_round_on_the_echo_channel(shipped: Haze, front_of: Callabl
     assert output.rstrip().endswith(f"Output:\n{WORDS}")
 
 
-@pytest.mark.parametrize(("model", "channel"), PROVIDED.items(), ids=PROVIDED)
+@pytest.mark.parametrize(("model", "place"), PROVIDED.items(), ids=PROVIDED)
 def test_a_shell_goes_round_on_a_provider_byte_for_byte(
-    model: str, channel: str, front: Front, paid: Caller, providers: dict[str, Front], codex: Run
+    model: str, place: tuple[str, bool], front: Front, paid: Caller, providers: dict[str, Front], codex: Run
 ) -> None:
     """Haze is invisible: what Codex sends is what the provider gets, save the credential."""
-    done = codex(front, paid.key, model)
+    channel, searches = place
+    done = codex(front, paid.key, model, searches=searches)
     assert done.returncode == 0, done.stdout + done.stderr
     sent, arrived = front.requests, providers[channel].requests
     assert [(seen.target, seen.status) for seen in sent] == [("/v1/responses", 200)] * 2
@@ -47,3 +49,11 @@ def test_a_shell_goes_round_on_a_provider_byte_for_byte(
     for seen in arrived:
         assert seen.header("authorization") == f"Bearer {UPSTREAM_KEYS[f'JOURNEY_{channel.upper()}_KEY']}"
         assert not any(paid.key in value for _, value in seen.headers)
+
+
+def test_a_search_without_a_price_is_refused_by_its_name(front: Front, paid: Caller, codex: Run) -> None:
+    """Nobody knows what it would cost; Codex shows what to look for, and does not ask again."""
+    done = codex(front, paid.key, "openai/gpt-5.2")
+    assert done.returncode != 0
+    assert "tools[" in done.stderr
+    assert [seen.status for seen in front.requests] == [400]

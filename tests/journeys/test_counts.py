@@ -30,20 +30,21 @@ def clients(claude: Run, codex: Run) -> dict[str, Client]:
         return claude(front, key, "--model", model, env=PATIENCE if bounded else {})
 
     def run_codex(front: Front, key: str, model: str, *, bounded: bool = False) -> subprocess.CompletedProcess[str]:
-        return codex(front, key, model, **(SETTINGS if bounded else {}))
+        return codex(front, key, model, **(SETTINGS if bounded else {}), searches=not bounded)
 
     return {"Claude Code": run_claude, "Codex": run_codex}
 
 
 # ---- Haze itself refuses, the client is as patient as it comes: (client, key, model, status, requests at most, told)
 
+WHY = {401: "a key nobody issued", 402: "an empty account", 503: "a model nobody serves"}
 REFUSALS = {
-    "Claude Code, a key nobody issued": ("Claude Code", "unknown", ECHO, 401, 1, "Failed to authenticate"),
-    "Claude Code, an empty account": ("Claude Code", "empty", ECHO, 402, 1, "API Error: 402"),
-    "Claude Code, a model nobody serves": ("Claude Code", "paid", NOBODY, 503, 1, NOBODY),
-    "Codex, a key nobody issued": ("Codex", "unknown", ECHO, 401, 6, "API key"),
-    "Codex, an empty account": ("Codex", "empty", ECHO, 402, 6, "Insufficient balance"),
-    "Codex, a model nobody serves": ("Codex", "paid", NOBODY, 503, 30, NOBODY),
+    f"Claude Code, {WHY[401]}": ("Claude Code", "unknown", ECHO, 401, 1, "Failed to authenticate"),
+    f"Claude Code, {WHY[402]}": ("Claude Code", "empty", ECHO, 402, 1, "API Error: 402"),
+    f"Claude Code, {WHY[503]}": ("Claude Code", "paid", NOBODY, 503, 1, NOBODY),
+    f"Codex, {WHY[401]}": ("Codex", "unknown", ECHO, 401, 6, "API key"),
+    f"Codex, {WHY[402]}": ("Codex", "empty", ECHO, 402, 6, "Insufficient balance"),
+    f"Codex, {WHY[503]}": ("Codex", "paid", NOBODY, 503, 30, NOBODY),
 }
 
 
@@ -56,7 +57,7 @@ def test_a_final_refusal_is_repeated_no_more_than_the_client_insists_on(
     key = {"unknown": UNKNOWN_KEY, "paid": paid.key, "empty": empty.key}[sort]
     began = time.monotonic()
     done = clients[client](front, key, model)
-    counted(client, f"Haze: {status}, {sort} key", most, front, 0, began)
+    counted(client, f"Haze: {status}, {WHY[status]}", most, front, 0, began)
     assert done.returncode != 0
     assert told in done.stdout + done.stderr
     assert {seen.status for seen in front.requests} == {status}

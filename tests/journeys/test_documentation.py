@@ -77,7 +77,7 @@ def test_claude_code_starts_with_the_printed_variables(
 ) -> None:
     """A fresh checkout has no provider: its echo channel must serve Claude Code although no model was named."""
     front, caller = front_of(shipped), shipped.caller()
-    script = re.sub(r"claude$", HEADLESS, as_printed(title, front, caller).strip())
+    script = re.sub(r"claude$", HEADLESS["claude"], as_printed(title, front, caller).strip())
     done = run_client(["bash", "-c", script], home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Hello from Haze" in done.stdout

@@ -14,7 +14,7 @@ from harness import errand_of
 from unlucky import Unlucky
 
 SILENCE_S = 24  # Haze gives a sign of life after 15
-CODEX_PATIENCE = {"stream_idle_timeout_ms": 20_000, "stream_max_retries": 0}
+CODEX_PATIENCE = {"stream_idle_timeout_ms": 20_000, "stream_max_retries": 0, "searches": False}
 HELLO: Any = [{"role": "user", "content": "Hello!"}]
 OF_OPENAI, OF_ANTHROPIC = "openai/silent-24", "anthropic/silent-24"
 SAID = "Hello there!"
@@ -22,7 +22,7 @@ SAID = "Hello there!"
 
 def test_codex_leaves_a_silent_stream(unlucky: Unlucky, codex: Run) -> None:
     """What the next journey relies on: without a sign of life Codex breaks off, and would ask and pay again."""
-    impatient = {"stream_idle_timeout_ms": 2000, "stream_max_retries": 0}
+    impatient = {**CODEX_PATIENCE, "stream_idle_timeout_ms": 2000}
     done = codex(unlucky.front, unlucky.haze.caller().key, "openai/silent-5", **impatient)
     assert done.returncode != 0
     assert "idle timeout" in done.stderr
