@@ -13,7 +13,8 @@ from front import Seen
 from harness import HERE
 
 FOLDER = HERE / "recorded"
-LONGEST_TEXT = 200  # longer strings of Claude Code are its vendor's prose
+LONGEST_TEXT = 200  # longer strings of Claude Code and Codex are their vendors' prose
+VERBOSE = ("claude-cli", "codex_exec")  # how those two name themselves
 TOO_MANY = 429
 FILLER = "x"
 HOP_HEADERS = {"host", "content-length"}  # written anew at replay
@@ -38,6 +39,8 @@ def shape(seen: Seen) -> tuple[Any, ...]:
     """Return what makes a request worth keeping beside the others: client, address, model, fields, turns, status."""
     body = json.loads(seen.body) if seen.body else {}
     turns = [turn["role"] for turn in body.get("messages", ())]
+    items = body.get("input", ())
+    turns += [item.get("role", item.get("type")) for item in items if isinstance(item, dict)]
     return (seen.header("user-agent"), seen.target, body.get("model"), *body, *turns, seen.status)
 
 
@@ -47,9 +50,9 @@ def written(seen: Seen, sorts: Mapping[str, str]) -> dict[str, Any]:
     kept = [(name, value) for name, value in seen.headers if name.lower() not in HOP_HEADERS]
     headers = [[name, without_keys(name, value, sorts)] for name, value in kept]
     body = seen.body.decode()
-    if (seen.header("user-agent") or "").startswith("claude-cli"):
+    if (seen.header("user-agent") or "").startswith(VERBOSE):
         document = filled(json.loads(body))
-        for block in document["system"][1:]:  # the first is a billing line that gateways must know
+        for block in document.get("system", ())[1:]:  # the first is a billing line that gateways must know
             block["text"] = FILLER * len(block["text"])
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     line = {"method": seen.method, "path": path, "query": query}
@@ -65,7 +68,7 @@ def without_keys(name: str, value: str, sorts: Mapping[str, str]) -> str:
 
 
 def filled(value: Any, name: str = "") -> Any:
-    """Return a Claude Code body with the vendor's prose replaced by filler of the same length."""
+    """Return a body with the vendor's prose replaced by filler of the same length."""
     if isinstance(value, str):
         return FILLER * len(value) if len(value) > LONGEST_TEXT or name == "description" else value
     if isinstance(value, list):

@@ -8,8 +8,17 @@ from harness import UNKNOWN_KEY, Haze, raw_request
 
 RECORDINGS = dict(recording.recorded())
 # A client names itself in its User-Agent.
-CLIENTS = ("OpenAI/Python", "OpenAI/JS", "Anthropic/Python", "Anthropic/JS", "claude-cli", "curl")
-TERMINAL = (b"data: [DONE]\n\n", b"event: message_stop")
+CLIENTS = (
+    "OpenAI/Python",
+    "OpenAI/JS",
+    "Anthropic/Python",
+    "Anthropic/JS",
+    "claude-cli",
+    "codex_exec",
+    "curl",
+    "Mozilla",
+)
+TERMINAL = (b"data: [DONE]\n\n", b"event: message_stop", b"event: response.completed")
 
 
 @pytest.fixture(scope="session")
