@@ -2,9 +2,14 @@
 to keep nothing.
 """
 
+from typing import Final
+
 from haze_proxy.channels.directory import Candidate
+from haze_proxy.money.estimate import LIMIT_FIELDS
 from haze_proxy.wire.ask import Ask
 from haze_proxy.wire.splice import splice
+
+NEWEST_WORDS: Final = frozenset({"openai", "openrouter"})
 
 
 def fitted(ask: Ask, candidate: Candidate) -> bytes:
@@ -18,9 +23,20 @@ def fitted(ask: Ask, candidate: Candidate) -> bytes:
     if _asks_as_chat_does(ask):
         rest = {name: value for name, value in ask.parsed["stream_options"].items() if name != "include_usage"}
         body = splice(body, "stream_options", rest or None)
+    if ask.limited_to is not None:
+        for field in _limit_fields(ask, candidate):
+            body = splice(body, field, ask.limited_to)
     if _would_be_kept(ask, candidate):
         body = splice(body, "store", False)
     return body
+
+
+def _limit_fields(ask: Ask, candidate: Candidate) -> list[str]:
+    """Where a limit on the output goes: the client's own fields, else the one that the channel knows."""
+    fields = LIMIT_FIELDS[ask.protocol]
+    own = [field for field in fields if ask.parsed.get(field) is not None]
+    # `max_completion_tokens` is OpenAI's newer word; servers that imitate its API may know the older one only.
+    return own or [fields[0] if candidate.channel.kind.name in NEWEST_WORDS else fields[-1]]
 
 
 def lacks_usage(ask: Ask) -> bool:

@@ -31,11 +31,14 @@ from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
 from haze_proxy.wire.ask import Ask
+from haze_proxy.wire.ending import at_the_limit
 from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, reported_usage, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
 # How far a provider's numbers may be from the estimate: a server tool can bring in much that was not asked.
 SLACK: Final = 4
+# An upstream that breaks off because a reader let it wait so long is not to blame; so soon after it is taken for that.
+BLOCKED_S: Final = 10
 SLACK_TOKENS: Final = 1_000_000
 
 
@@ -52,6 +55,7 @@ class Journey:
         self.ask = ask
         self.candidates = request[CANDIDATES]
         self.transform = transform_for(ask)
+        self._hides_usage = lacks_usage(ask)
         self.attempts: list[Attempt] = []
         self._answer_headers: Mapping[str, str] = {}
         self._hold = request[HOLD]
@@ -60,7 +64,9 @@ class Journey:
         self._clock = request.app[CLOCK]
         self._started = self._clock()
         # When the stream was last written to.
-        self.wrote_at = self._started
+        self.wrote_at = self._read_at = self._started
+        # When the caller last read on after he had let a write wait for long.
+        self._unblocked_at: float | None = None
         # Under another server than ours, a caller who left is noticed by the next write to him.
         self._connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
         self._began = 0.0
@@ -105,7 +111,7 @@ class Journey:
         self.body = fitted(self.ask, candidate)
         self.meter = Meter(
             self.ask.protocol,
-            hide_usage=lacks_usage(self.ask),
+            hide_usage=self._hides_usage,
             answers=estimate.answers(self.ask.parsed, self.ask.protocol),
         )
         self._answer_headers = {}
@@ -141,17 +147,26 @@ class Journey:
             slice_tokens = self._directory.config.billing.output_slice_tokens
             self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
 
-    def delivered(self) -> None:
-        """Something was written: keep the hold ahead. Every chunk asks, so first whether there is anything to do."""
+    def received(self) -> None:
+        """A chunk has come; now it is written."""
+        self._read_at = self._clock()
+
+    def delivered(self) -> bool:
+        """Something was written: keep the hold ahead. False once the account cannot pay for what comes next.
+
+        Every chunk asks, so first whether there is anything to do.
+        """
         self.wrote_at = now = self._clock()
+        if now - self._read_at > BLOCKED_S:
+            self._unblocked_at = now
         seconds = now - self._started
         if self.meter.delivered_bytes <= self._enough_bytes and seconds <= self._enough_s:
-            return
+            return True
         assert self._slices is not None  # noqa: S101 - set by answering()
-        # What cannot be paid for becomes a shortfall of the house at the end.
-        self._slices.reach(self.meter.delivered_tokens, seconds)
+        is_paid = self._slices.reach(self.meter.delivered_tokens, seconds)
         tokens, self._enough_s = self._slices.enough()
         self._enough_bytes = tokens * BYTES_PER_TOKEN
+        return is_paid
 
     # ---- endings ----
 
@@ -184,8 +199,24 @@ class Journey:
         else:
             await self._settle("completed", self._counted(), meter.model, estimated=True)
 
+    async def run_out(self) -> bytes:
+        """The balance is used up in mid-stream: what was delivered is charged, and the channel is not to blame.
+
+        Returns the events that end the stream properly, once that is committed. Raises Unavailable when it cannot be.
+        """
+        used = self._counted()
+        await self._settle("balance ran out", used, self.meter.model, estimated=True)
+        tokens = used.total_input, used.output
+        return at_the_limit(self.meter, self.ask.protocol, tokens, with_usage=not self._hides_usage)
+
     async def broken(self, error: HazeError) -> None:
-        """The stream cannot go on: charged is what was reported as final. The channel is blamed for its own fault."""
+        """The stream cannot go on: charged is what was reported as final. The channel is blamed for its own fault.
+
+        Not where it gave up because the caller would not read.
+        """
+        if self._unblocked_at is not None and self._clock() - self._unblocked_at <= BLOCKED_S:
+            self.left()
+            return
         if isinstance(error, UpstreamFailed):
             self._blame(error)
         await self.break_off()

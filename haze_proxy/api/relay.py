@@ -24,6 +24,8 @@ from haze_proxy.wire import envelope
 
 # What keeps proxies on the way from storing a stream up.
 STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+# Says that the balance paid for a shorter answer than was asked for.
+LIMITED: Final = "x-haze-limited"
 FLUSH_S: Final = 10
 # Node's clients throw away what they have not read yet when a line breaks: they shall have read why.
 READING_S: Final = 0.05
@@ -94,6 +96,8 @@ async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
     shown = begun.body if journey.transform is None else await journey.transform(begun.body)
     await journey.settle_whole(begun.body, begun.whole or {})
     kept = headers.downstream(begun.answer.headers)
+    if journey.ask.limited_to is not None:
+        kept[LIMITED] = f"max_output_tokens={journey.ask.limited_to}"
     return web.Response(status=begun.answer.status, body=shown, headers=kept)
 
 
@@ -142,20 +146,28 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
             journey.stopped()
             await _break_off(journey, response, Unavailable(STOPPING))
         raise
+    if rest is None:
+        await _run_out(journey, answer, response)
+        return response
     if rest:
         await response.write(rest)
     await _finish(journey, answer, response)
     return response
 
 
-async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, passing: bytes) -> bytes:
-    """Pass chunks on until the terminal event or the end of the body; returns what may still go out before it."""
+async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, passing: bytes) -> bytes | None:
+    """Pass chunks on until the terminal event or the end of the body; returns what may still go out before it.
+
+    None: the account cannot pay for more, and the stream stands between two events.
+    """
     meter = journey.meter
     while meter.state == "open":
         if passing:
             await response.write(passing)
-        journey.delivered()
+        if not journey.delivered() and meter.between_events:
+            return None
         chunk = await answer.chunk()
+        journey.received()
         passing = meter.feed(chunk) if chunk else meter.close()
         if not chunk:
             break
@@ -177,6 +189,18 @@ async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse
         await response.write(meter.held)
     await response.write_eof()
     answer.finish()
+
+
+async def _run_out(journey: Journey, answer: Answer, response: web.StreamResponse) -> None:
+    """Nobody pays for the rest: the upstream is stopped, and the stream ends as if its limit were reached."""
+    answer.close()
+    try:
+        ending = await journey.run_out()
+    except HazeError as error:
+        await _break_off(journey, response, error)
+        return
+    await response.write(ending)
+    await response.write_eof()
 
 
 async def _break_off(journey: Journey, response: web.StreamResponse, error: HazeError) -> None:

@@ -19,6 +19,8 @@ from haze_proxy.wire.stateful import ADVICE, stateful_field
 # What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
 OUTPUT_TOKENS_UNKNOWN: Final = 16_384
 MODELS_NAMED_MAX: Final = 20
+# An answer cut shorter than this helps nobody.
+LIMITED_TOKENS_MIN: Final = 1024
 # Of each tool that the provider would run for a fee. What is not used comes back.
 TOOL_CALLS_HELD: Final = 10
 # Whose answers say how often a tool was run. Elsewhere nobody could charge for it.
@@ -92,7 +94,28 @@ def _place(books: Books, request: web.Request) -> RequestHold:
     try:
         return books.open(request[REQUEST_ID], key, ask, amount)
     except ShortError as short:
-        raise PaymentRequired(_too_little(request, short)) from short
+        limited = _limited(ask, candidates, calls, short.available)
+        if limited is None:
+            raise PaymentRequired(_too_little(request, short)) from short
+        return books.open(request[REQUEST_ID], key, ask, limited)
+
+
+def _limited(
+    ask: Ask, candidates: tuple[Candidate, ...], calls: tuple[tuple[str, int], ...], available: int
+) -> int | None:
+    """Nano-dollars to hold for as much output as the account can pay for, and its limit set on the ask.
+
+    None where that is too little to be of use, or where a stream would do with one slice anyway.
+    """
+    if ask.stream or ask.protocol not in estimate.LIMIT_FIELDS:
+        return None
+    prices = [candidate.price for candidate in candidates if candidate.price]
+    answers = estimate.answers(ask.parsed, ask.protocol)
+    each = min(receipt.affordable_output(price, available, ask.input_estimate, calls) for price in prices) // answers
+    if each < max(LIMITED_TOKENS_MIN, estimate.thinking_budget(ask.parsed) + 1):
+        return None
+    ask.limited_to, ask.output_limit = each, each * answers
+    return max(receipt.most(price, ask.input_estimate, ask.output_limit, calls) for price in prices)
 
 
 def _worth(ask: Ask, candidate: Candidate, slice_tokens: int, calls: tuple[tuple[str, int], ...]) -> int:

@@ -97,6 +97,11 @@ def answers(parsed: dict[str, Any], protocol: str) -> int:
     return max(1, _positive(parsed.get("n")) or 1, _positive(parsed.get("best_of")) or 1)
 
 
+def thinking_budget(parsed: dict[str, Any]) -> int:
+    """Tokens that a messages request sets aside for thinking: its limit must be above them."""
+    return _positive(_dict(parsed.get("thinking")).get("budget_tokens")) or 0
+
+
 def server_tools(parsed: dict[str, Any]) -> tuple[str, ...]:
     """Names of the server tools asked for that cost a fee per call, as `Price.server_tools` spells them."""
     return tuple(sorted({name for _, name in _server_tools(parsed)} - FREE_SERVER_TOOLS))

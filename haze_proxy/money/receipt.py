@@ -77,6 +77,14 @@ def most(price: Price, input_tokens: int, output_tokens: int, calls: tuple[tuple
     return tokens + tools + price.request
 
 
+def affordable_output(price: Price, nano_usd: int, input_tokens: int, calls: tuple[tuple[str, int], ...] = ()) -> int:
+    """The most output tokens that `nano_usd` still pays for beside this input and these calls, as `most` counts."""
+    left = nano_usd - most(price, input_tokens, 0, calls)
+    if left < 0 or not price.dearest_output:
+        return 0
+    return left * MILLION // price.dearest_output
+
+
 def _rate(price: Price, name: str) -> tuple[int, str]:
     """The rate of a class, and the class it is priced as: its own, else the dearest known one of its side."""
     rate = price.rates[CLASSES.index(name)]

@@ -33,12 +33,12 @@ class Slices:
         return cls(hold, slice_tokens, limit_tokens, price.dearest_output, held)
 
     def reach(self, delivered_tokens: int, seconds: float) -> bool:
-        """Keep a slice ahead of the answer. False when the account cannot pay for the next one."""
+        """Keep a slice ahead of the answer. False once the answer has used up what the account could pay for."""
         reached = max(delivered_tokens, int(seconds * TOKENS_PER_SECOND))
         while self.held_tokens < min(reached + self.slice_tokens, self.limit_tokens):
             more = min(self.slice_tokens, self.limit_tokens - self.held_tokens)
             if not self.hold.extend(-(-more * self.nano_per_million // MILLION)):
-                return False
+                return reached < self.held_tokens
             self.held_tokens += more
         return True
 

@@ -15,7 +15,8 @@ from haze_proxy.wire.splice import refuse_ambiguous
 class Ask:
     """`protocol` is the one the body is written in, and the answer, too; `body` are the client's bytes, `parsed` their
     JSON object; `model` the public id; token counts are filled in by the gate: `input_estimate`, and `output_limit`
-    (None: the client set none).
+    (None: the client set none). `limited_to` is the limit of each answer that an account can pay for, where that is
+    less than what was asked.
     """
 
     protocol: str
@@ -25,6 +26,7 @@ class Ask:
     stream: bool
     input_estimate: int = 0
     output_limit: int | None = None
+    limited_to: int | None = None
 
 
 # Fields that must be of a type where they are present. `bool` is an `int` to Python, but not here.

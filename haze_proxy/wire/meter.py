@@ -102,6 +102,11 @@ class Meter:
         return self.state == "complete" or (self.state == "open" and self._all_stopped)
 
     @property
+    def open_choices(self) -> list[int]:
+        """The indices of the choices that have not come to their end (chat)."""
+        return [index for index in range(self._answers) if index not in self._stopped]
+
+    @property
     def _all_stopped(self) -> bool:
         return len(self._stopped) >= self._answers
 
