@@ -29,6 +29,7 @@ from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
 from haze_proxy.lists import LISTS, Lists
+from haze_proxy.money.receipt import usd
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store import channel_health, refusals, requests
 from haze_proxy.store.changes import Changes, Watch
@@ -42,6 +43,10 @@ log = logging.getLogger(__name__)
 MINUTE_S: Final = 60
 # To write a last event to those who are told to come again.
 GOODBYE_S: Final = 2
+INTERRUPTED: Final = (
+    "%d requests were interrupted when the last server ended. None was charged; upstream they may have cost what they"
+    " had begun to hold, $%s. (haze-proxy receipt ID shows one.)"
+)
 BOOKS = web.AppKey("books", Books)
 
 
@@ -134,25 +139,25 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
         try:
             await connection
             await connection.run(migrate)
-            epoch, interrupted = await connection.run(_begin_epoch)
+            epoch = await connection.run(_begin_epoch)
         except sqlite3.Error as error:
             await connection.close()
             raise StoreError(f"{path}: {error}") from error
         try:
-            if interrupted:
-                log.warning("%d requests were interrupted when the last server ended; none was charged.", interrupted)
+            if epoch.interrupted:
+                log.warning(INTERRUPTED, epoch.interrupted, usd(epoch.held))
             watch = Watch()
             look = partial(_look, connection, watch, app)
             await look()
             writer = Writer(connection, look, fatal)
             running = asyncio.create_task(writer.run())
-            app[BOOKS].begin(writer, epoch)
+            app[BOOKS].begin(writer, epoch.id)
             app[HEALTH].changed = partial(_write_health, writer)
             yield
             # What has ended must be written before the store closes.
             writer.close()
             await running
-            await connection.run(requests.end_epoch, epoch, _now_ms())
+            await connection.run(requests.end_epoch, epoch.id, _now_ms())
         finally:
             await connection.close()
 
@@ -225,7 +230,7 @@ def _write_health(writer: Writer, change: Change) -> None:
     writer.submit(partial(channel_health.put, resting=row), urgent=False)
 
 
-def _begin_epoch(connection: sqlite3.Connection) -> tuple[int, int]:
+def _begin_epoch(connection: sqlite3.Connection) -> requests.Epoch:
     with transaction(connection):
         channel_health.clear(connection)
         return requests.begin_epoch(connection, os.getpid(), _now_ms())

@@ -5,20 +5,15 @@ by itself. What scripts want (an id, a key, a balance) stands alone on stdout.
 """
 
 import asyncio
-import csv
 import os
-import sqlite3
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from haze_proxy import config
-from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, model_ids, password_hash
+from haze_proxy import cli_money, config
+from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
 from haze_proxy.cli_output import (
     account_row,
     channel_row,
@@ -26,16 +21,14 @@ from haze_proxy.cli_output import (
     print_row,
     print_rows,
     rest_text,
-    time_text,
     verdict_row,
 )
+from haze_proxy.cli_store import now_ms, store
 from haze_proxy.config import Config
 from haze_proxy.money import receipt
 from haze_proxy.store import accounts, channel_health, channel_models, database, keys, requests, transfers
 from haze_proxy.store.channel_health import Resting
-from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import NewKey
-from haze_proxy.store.migrations import migrate
 from haze_proxy.store.transfers import Transfer
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
@@ -43,8 +36,6 @@ if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do wi
 
 # Longer than a running server takes to look again.
 NOTICED_S = 0.35
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -81,12 +72,12 @@ def account() -> None:
 def account_add(path: Path, email: str, admin: bool, credit: int | None, password_stdin: bool) -> None:
     """Make an account and print its id."""
     settings = config.load(path)
-    hashed, now = password_hash(password_stdin), _now_ms()
+    hashed, now = password_hash(password_stdin), now_ms()
     gifts = [
         Transfer(transfers.PROMOTION, "", receipt.nano(settings.accounts.signup_credit), "signup"),
         Transfer(transfers.MANUAL, "", credit or 0, "credit"),
     ]
-    with _store(settings) as connection, database.transaction(connection):
+    with store(settings) as connection, database.transaction(connection):
         account_id = accounts.add(connection, email, password_hash=hashed, is_admin=admin, now_ms=now)
         for gift in gifts:
             if gift.amount:
@@ -101,7 +92,7 @@ def account_add(path: Path, email: str, admin: bool, credit: int | None, passwor
 @click.pass_obj
 def account_list(path: Path, as_json: bool) -> None:
     """All accounts."""
-    with _store(config.load(path)) as connection, database.snapshot(connection):
+    with store(config.load(path)) as connection, database.snapshot(connection):
         rows = [account_row(connection, each) for each in accounts.every(connection)]
     print_rows(rows, as_json)
 
@@ -112,7 +103,7 @@ def account_list(path: Path, as_json: bool) -> None:
 @click.pass_obj
 def account_show(path: Path, email: str, as_json: bool) -> None:
     """One account and its money."""
-    with _store(config.load(path)) as connection, database.snapshot(connection):
+    with store(config.load(path)) as connection, database.snapshot(connection):
         row = account_row(connection, accounts.find(connection, email))
     print_row(row, as_json)
 
@@ -122,24 +113,9 @@ def account_show(path: Path, email: str, as_json: bool) -> None:
 @click.pass_obj
 def account_disable(path: Path, email: str) -> None:
     """Refuse an account's requests from now on."""
-    with _store(config.load(path)) as connection, database.transaction(connection):
-        accounts.disable(connection, accounts.find(connection, email).id, _now_ms())
+    with store(config.load(path)) as connection, database.transaction(connection):
+        accounts.disable(connection, accounts.find(connection, email).id, now_ms())
     click.echo(f"{email} is disabled.")
-
-
-@main.command()
-@click.argument("email", type=EMAIL)
-@click.argument("amount", type=USD, metavar="USD")
-@click.option("--memo", help="What it is for.")
-@click.option("--id", "unique", metavar="UNIQUE", help="The same id again moves nothing.")
-@click.pass_obj
-def credit(path: Path, email: str, amount: int, memo: str | None, unique: str | None) -> None:
-    """Give an account money and print its new balance in USD."""
-    idempotency_key = None if unique is None else f"manual:{unique}"
-    how = Transfer(transfers.MANUAL, "", amount, "credit", idempotency_key=idempotency_key, memo=memo)
-    with _store(config.load(path)) as connection, database.transaction(connection):
-        balance = accounts.credit(connection, accounts.find(connection, email).id, amount, how, _now_ms())
-    click.echo(receipt.usd(balance))
 
 
 @main.group(cls=Commands, no_args_is_help=False)
@@ -171,8 +147,8 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
         expires_at=wanted["expires"],
     )
     secret = keys.make_secret()
-    with _store(settings) as connection, database.transaction(connection):
-        keys.add(connection, accounts.find(connection, email).id, new, secret, _now_ms())
+    with store(settings) as connection, database.transaction(connection):
+        keys.add(connection, accounts.find(connection, email).id, new, secret, now_ms())
         served = requests.is_served(connection)
     if served:
         # A running server looks four times a second; until then it would refuse the key, and clients do not ask again.
@@ -186,7 +162,7 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
 @click.pass_obj
 def key_list(path: Path, email: str, as_json: bool) -> None:
     """An account's keys, revoked ones too."""
-    with _store(config.load(path)) as connection, database.snapshot(connection):
+    with store(config.load(path)) as connection, database.snapshot(connection):
         rows = [key_row(each) for each in keys.of_account(connection, accounts.find(connection, email).id)]
     print_rows(rows, as_json)
 
@@ -196,46 +172,9 @@ def key_list(path: Path, email: str, as_json: bool) -> None:
 @click.pass_obj
 def key_revoke(path: Path, prefix_or_id: str) -> None:
     """Refuse a key from now on; it is named by what is visible of it, or by its id."""
-    with _store(config.load(path)) as connection, database.transaction(connection):
-        revoked = keys.revoke(connection, prefix_or_id, _now_ms())
+    with store(config.load(path)) as connection, database.transaction(connection):
+        revoked = keys.revoke(connection, prefix_or_id, now_ms())
     click.echo(f"Key {revoked.id} ({revoked.prefix}…) is revoked.")
-
-
-@main.group(cls=Commands, no_args_is_help=False)
-def ledger() -> None:
-    """The books."""
-
-
-@ledger.command("check")
-@click.pass_obj
-def ledger_check(path: Path) -> int:
-    """Prove that the books add up; exit status 1 when they do not."""
-    with _store(config.load(path)) as connection, database.snapshot(connection):
-        complaints = transfers.check(connection)
-        moved, requests = transfers.size(connection)
-    if not complaints:
-        click.echo(f"clean: {moved} transfers, {requests} requests, sum 0")
-        return 0
-    for complaint in complaints:
-        click.echo(complaint)
-    click.echo(f"The books do not add up: {len(complaints)} complaints.", err=True)
-    return 1
-
-
-@ledger.command("export")
-@click.option("--csv", is_flag=True, help="Comma-separated values; the only form there is.")
-@click.pass_obj
-def ledger_export(path: Path, /, **_: bool) -> None:
-    """Print every transfer, oldest first."""
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(EXPORTED)
-    with _store(config.load(path)) as connection:
-        for row in transfers.export(connection):
-            shown = {**dict(row), "created_at": time_text(row["created_at"]), "amount_usd": receipt.usd(row["amount"])}
-            out.writerow([shown[column] for column in EXPORTED])
-
-
-EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo")
 
 
 @main.command()
@@ -270,9 +209,9 @@ def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
     settings = config.load(path)
     refusal, session, resting = None, "", _resting(settings)
     if named is not None:
-        with _store(settings) as connection, database.snapshot(connection):
+        with store(settings) as connection, database.snapshot(connection):
             found = keys.find(connection, named)
-            refusal, session = keys.refusal(connection, found, model, _now_ms()), found.prefix
+            refusal, session = keys.refusal(connection, found, model, now_ms()), found.prefix
     verdicts = _directory(settings).explain(
         model, session=session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
     )
@@ -283,9 +222,9 @@ def _resting(settings: Config) -> list[Resting]:
     """The channels that a running server leaves alone now; none where none runs."""
     if not Path(settings.store.path).exists():
         return []
-    with _store(settings) as connection, database.snapshot(connection):
+    with store(settings) as connection, database.snapshot(connection):
         known = channel_health.every(connection) if requests.is_served(connection) else []
-    return [each for each in known if each.until > _now_ms()]
+    return [each for each in known if each.until > now_ms()]
 
 
 def _directory(settings: Config) -> "Directory":
@@ -296,25 +235,9 @@ def _directory(settings: Config) -> "Directory":
     directory = Directory(settings, os.environ)
     if not directory.waiting or not Path(settings.store.path).exists():
         return directory
-    with _store(settings) as connection:
+    with store(settings) as connection:
         return Directory(settings, os.environ, known(directory.channels, channel_models.load(connection)))
 
 
-@contextmanager
-def _store(settings: Config) -> Iterator[sqlite3.Connection]:
-    """The store, made and brought to this version when need be; what SQLite says against it becomes a clear line."""
-    path = Path(settings.store.path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    try:
-        with closing(database.connect(str(path), settings.store.durability)) as connection:
-            migrate(connection)
-            yield connection
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from error
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+for each in cli_money.COMMANDS:
+    main.add_command(each)

@@ -14,6 +14,7 @@ from haze_proxy.money import receipt
 from haze_proxy.store.accounts import AccountError
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import UnknownKeyError
+from haze_proxy.store.receipts import UnknownRequestError
 from haze_proxy.store.transfers import AlreadyMovedError
 
 # What one command may move, and the most a key may be allowed: far from the ends of SQLite's integers.
@@ -22,7 +23,15 @@ EMAIL_MAX = 254
 HOURS = {"h": 1, "d": 24}
 
 # Told to the owner as they stand: their messages are one clear line.
-CLEAR = (ConfigError, StoreError, AccountError, UnknownKeyError, AlreadyMovedError, HazeError)
+CLEAR = (
+    ConfigError,
+    StoreError,
+    AccountError,
+    UnknownKeyError,
+    AlreadyMovedError,
+    UnknownRequestError,
+    HazeError,
+)
 
 
 class Commands(click.Group):
@@ -98,6 +107,7 @@ class Expiry(click.ParamType[int]):
         return int(moment.timestamp() * 1000)
 
 
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 EMAIL, USD, EXPIRY = Email(), Usd(), Expiry()
 COUNT = click.IntRange(1, COUNT_MAX)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from desk import CONFIG, Desk
 from gateway import ECHO, PAID, Haze, channel, running
 from hypothesis import settings
 from provider import Provider
@@ -48,3 +49,17 @@ async def chained(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
     text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
     async with running(tmp_path, text) as server:
         yield server
+
+
+@pytest.fixture
+def haze_cli(tmp_path: Path) -> Desk:
+    """The commands of an owner who has just written a configuration."""
+    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def desk(haze_cli: Desk) -> Desk:
+    """And has made the account a@b.c with 5 USD."""
+    haze_cli.says("account", "add", "a@b.c", "--credit", "5")
+    return haze_cli

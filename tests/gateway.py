@@ -19,9 +19,10 @@ from haze_proxy import config
 from haze_proxy.app import create_app
 from haze_proxy.gate.connection import Runner
 from haze_proxy.money.receipt import nano
-from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store import accounts, database, keys, proof, receipts, transfers
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
+from haze_proxy.store.receipts import Receipt
 from haze_proxy.store.transfers import Transfer
 
 Json = dict[str, Any]
@@ -118,7 +119,11 @@ class Haze:
 
     def check(self) -> list[str]:
         """What is wrong with the books."""
-        return apart(_with_store, self.path, transfers.check)
+        return apart(_with_store, self.path, proof.check)
+
+    def receipt(self, request_id: str) -> Receipt:
+        """The receipt of a request."""
+        return apart(_with_store, self.path, lambda connection: receipts.find(connection, request_id))
 
     async def ended(self, count: int = 1) -> list[sqlite3.Row]:
         """The rows of requests, as soon as `count` of them have ended."""

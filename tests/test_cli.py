@@ -1,105 +1,24 @@
 """The owner's commands, as people and scripts use them."""
 
 import asyncio
-import csv
-import io
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from argon2 import PasswordHasher
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from desk import ISO, Desk, fails
 
 import haze_proxy
 from haze_proxy.cli import main
 from haze_proxy.store import database, keys
-
-CONFIG = """
-[limits]
-requests_per_minute = 7
-tokens_per_minute = 70
-concurrent_requests = 3
-[[channels]]
-name = "demo"
-kind = "echo"
-models = ["hekiu"]
-aliases = { "claude-*" = "hekiu" }
-[[channels]]
-name = "router"
-kind = "openrouter"
-api_key = "env:HAZE_TEST_UNSET"
-models = ["openai/gpt-5.2"]
-[[models]]
-id = "hekiu"
-free = true
-"""
-ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-@dataclass
-class Desk:
-    """A folder with a config.toml, and the commands in it."""
-
-    folder: Path
-
-    def __call__(self, *words: str, given: str | None = None) -> Result:
-        """Run a command in this process."""
-        return CliRunner().invoke(main, ["--config", str(self.folder / "config.toml"), *words], input=given)
-
-    def says(self, *words: str) -> str:
-        """What a command that succeeds prints, without the line's end."""
-        result = self(*words)
-        assert (result.exit_code, result.exception) == (0, None), result.output
-        return result.stdout.removesuffix("\n")
-
-    def json(self, *words: str):
-        """What a listing tells a program."""
-        return json.loads(self.says(*words, "--json"))
-
-    def apart(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command as a process of its own, in the folder, with nobody to ask."""
-        command = [sys.executable, "-m", "haze_proxy", *words]
-        return subprocess.run(
-            command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
-        )
-
-    def rows(self, sql: str) -> list[sqlite3.Row]:
-        """What a query finds in the store."""
-        with closing(database.connect(str(self.folder / "data" / "haze.db"))) as connection:
-            return list(connection.execute(sql))
-
-
-@pytest.fixture
-def haze_cli(tmp_path: Path) -> Desk:
-    """The commands of an owner who has just written a configuration."""
-    (tmp_path / "config.toml").write_text(CONFIG, encoding="utf-8")
-    return Desk(tmp_path)
-
-
-@pytest.fixture
-def desk(haze_cli: Desk) -> Desk:
-    """And has made the account a@b.c with 5 USD."""
-    haze_cli.says("account", "add", "a@b.c", "--credit", "5")
-    return haze_cli
-
-
-def _fails(result: Result) -> str:
-    """The one line of a command that failed, and nothing else."""
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    [line] = result.stderr.splitlines()
-    return line
-
 
 # Accounts
 
@@ -139,7 +58,7 @@ def test_a_person_is_asked_for_the_password_twice(haze_cli: Desk, monkeypatch: p
 
 def test_an_empty_password_makes_no_account(haze_cli: Desk) -> None:
     """An unset variable in a script must not become an account anyone can enter."""
-    assert "empty" in _fails(haze_cli("account", "add", "a@b.c", "--password-stdin", given="\n"))
+    assert "empty" in fails(haze_cli("account", "add", "a@b.c", "--password-stdin", given="\n"))
     assert not (haze_cli.folder / "data").exists()
 
 
@@ -164,12 +83,12 @@ def test_money_to_begin_with_comes_from_where_it_comes_from(haze_cli: Desk) -> N
 )
 def test_what_is_no_address_is_refused(haze_cli: Desk, email: str) -> None:
     """An address is how people log in; a mistyped one locks them out."""
-    assert "is not an e-mail address" in _fails(haze_cli("account", "add", email))
+    assert "is not an e-mail address" in fails(haze_cli("account", "add", email))
 
 
 def test_an_address_is_taken_once(desk: Desk) -> None:
     """Two accounts of one person would have two balances; the second attempt leaves nothing behind."""
-    assert _fails(desk("account", "add", "A@B.C", "--credit", "3")) == "There is already an account for A@B.C."
+    assert fails(desk("account", "add", "A@B.C", "--credit", "3")) == "There is already an account for A@B.C."
     assert desk.says("ledger", "check") == "clean: 1 transfers, 0 requests, sum 0"
 
 
@@ -219,91 +138,7 @@ def test_a_disabled_account_says_so(desk: Desk) -> None:
 def test_an_unknown_account_is_named(desk: Desk, words: tuple[str, ...]) -> None:
     """The owner mistyped it and wants to see what was typed."""
     amount = ("1",) if words == ("credit",) else ()
-    assert _fails(desk(*words, "x@y.z", *amount)) == "There is no account for x@y.z."
-
-
-# Money
-
-
-def test_a_credit_prints_the_new_balance(desk: Desk) -> None:
-    """Exact to the last nano-dollar."""
-    assert desk.says("credit", "a@b.c", "0.000000001", "--memo", "a trifle") == "5.000000001"
-    assert desk.rows("SELECT memo FROM transfers ORDER BY id DESC")[0][0] == "a trifle"
-
-
-def test_the_same_id_credits_once(desk: Desk) -> None:
-    """A script that is run again after a power cut gives nobody anything twice."""
-    for _ in range(2):
-        assert desk.says("credit", "a@b.c", "1.5", "--id", "invoice-7") == "6.5"
-    assert desk.rows("SELECT idempotency_key FROM transfers WHERE id = 2")[0][0] == "manual:invoice-7"
-
-
-@pytest.mark.parametrize(("email", "usd"), [("a@b.c", "2"), ("d@e.f", "1.5")], ids=["amount", "account"])
-def test_the_same_id_for_something_else_is_an_error(desk: Desk, email: str, usd: str) -> None:
-    """One of the two was a mistake, and only the owner knows which."""
-    desk.says("account", "add", "d@e.f")
-    desk.says("credit", "a@b.c", "1.5", "--id", "invoice-7")
-    assert "invoice-7" in _fails(desk("credit", email, usd, "--id", "invoice-7"))
-    assert [each["balance_usd"] for each in desk.json("account", "list")] == ["6.5", "0"]
-
-
-@pytest.mark.parametrize(
-    "usd",
-    [
-        "0",
-        "-1",
-        "1e3",
-        "1,5",
-        "$5",
-        "",
-        "nan",
-        "inf",
-        "0.0000000001",
-        "1000000.000000001",
-        "1_000",
-        "\u0665",
-        "9" * 400,
-    ],
-)
-def test_what_is_no_amount_is_refused(desk: Desk, usd: str) -> None:
-    """Money that was not clearly meant is not moved."""
-    _fails(desk("credit", "a@b.c", usd))
-    _fails(desk("account", "add", "d@e.f", "--credit", usd))
-    _fails(desk("key", "add", "a@b.c", "--budget", usd))
-    assert desk.says("ledger", "check") == "clean: 1 transfers, 0 requests, sum 0"
-
-
-def test_the_books_are_proved(desk: Desk) -> None:
-    """The words are a contract with scripts."""
-    desk.says("credit", "a@b.c", "1")
-    assert desk.says("ledger", "check") == "clean: 2 transfers, 0 requests, sum 0"
-
-
-def test_broken_books_are_told_line_by_line(desk: Desk) -> None:
-    """A monitor goes by the exit status, a person by the lines."""
-    desk.rows("UPDATE ledger SET balance = balance + 1 WHERE name = 'account:1'")
-    result = desk("ledger", "check")
-    assert result.exit_code == 1
-    assert result.stdout.splitlines() == [
-        "The balances add up to 1, not to zero.",
-        "account:1 stands at 5000000001, but its transfers add up to 5000000000.",
-    ]
-    assert result.stderr == "The books do not add up: 2 complaints.\n"
-
-
-def test_the_export_is_a_table_any_program_reads(desk: Desk) -> None:
-    """Bookkeepers get every transfer, with whatever people wrote into the memo."""
-    desk.says("credit", "a@b.c", "1.25", "--id", "x", "--memo", 'rent, "May"\nand June')
-    header, first, second = csv.reader(io.StringIO(desk.says("ledger", "export", "--csv")))
-    assert header == [
-        "id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo"
-    ]  # fmt: skip
-    assert first[2:] == ["credit", "external:manual", "account:1", "5", "", "", ""]
-    assert second[2:] == [
-        "credit", "external:manual", "account:1", "1.25", "", "manual:x", 'rent, "May"\nand June'
-    ]  # fmt: skip
-    assert (first[0], second[0]) == ("1", "2")
-    assert ISO.fullmatch(first[1])
+    assert fails(desk(*words, "x@y.z", *amount)) == "There is no account for x@y.z."
 
 
 # Keys
@@ -378,7 +213,7 @@ REFUSED_KEYS = {
 )
 def test_a_limit_that_makes_no_sense_makes_no_key(desk: Desk, option: str, value: str) -> None:
     """A key that can never be used, or never ends by mistake, is worse than a line that says so."""
-    line = _fails(desk("key", "add", "a@b.c", option, value))
+    line = fails(desk("key", "add", "a@b.c", option, value))
     assert option in line
     assert desk.json("key", "list", "a@b.c") == []
 
@@ -395,7 +230,7 @@ def test_a_key_is_revoked_by_what_is_at_hand(desk: Desk, by: str) -> None:
 
 def test_a_key_that_is_none_cannot_be_revoked(desk: Desk) -> None:
     """ "Revoked" must not be said of a key that goes on working."""
-    assert _fails(desk("key", "revoke", "sk-rr-zzzzzz")) == "No such key."
+    assert fails(desk("key", "revoke", "sk-rr-zzzzzz")) == "No such key."
 
 
 # Channels
@@ -472,7 +307,7 @@ def test_an_explanation_for_a_caller_knows_the_key(desk: Desk) -> None:
     }
     desk.says("key", "revoke", "1")
     assert desk.json("explain", "hekiu", "--key", "1")[0]["reason"] == "this key is revoked"
-    assert _fails(desk("explain", "hekiu", "--key", "2")) == "No such key."
+    assert fails(desk("explain", "hekiu", "--key", "2")) == "No such key."
 
 
 # The server
@@ -550,7 +385,7 @@ MISUSED = {
 @pytest.mark.parametrize("words", MISUSED.values(), ids=MISUSED)
 def test_a_misused_command_is_one_line_with_a_way_out(haze_cli: Desk, words: tuple[str, ...]) -> None:
     """A wrong word is answered with where the right ones stand, and does nothing."""
-    assert re.fullmatch(r"(haze-proxy|main).*: .+ \(See .+ --help\.\)", _fails(haze_cli(*words)))
+    assert re.fullmatch(r"(haze-proxy|main).*: .+ \(See .+ --help\.\)", fails(haze_cli(*words)))
     assert not (haze_cli.folder / "data").exists()
 
 
@@ -597,7 +432,7 @@ TROUBLE: dict[str, tuple[Callable[[Desk], None], str]] = {
 def test_trouble_is_one_line_that_names_the_file(desk: Desk, spoil, complaint: str) -> None:
     """The owner must know which of many files is meant."""
     spoil(desk)
-    line = _fails(desk("credit", "a@b.c", "1"))
+    line = fails(desk("credit", "a@b.c", "1"))
     assert re.search(complaint, line)
     assert str(desk.folder) in line
 
@@ -606,7 +441,7 @@ def test_a_store_that_others_keep_locked_is_one_line(desk: Desk, monkeypatch: py
     """A command waits a while for its turn, and does not wait for ever."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 1)
     with closing(database.connect(str(desk.folder / "data" / "haze.db"))) as other, database.transaction(other):
-        assert _fails(desk("credit", "a@b.c", "1")).endswith("haze.db: database is locked")
+        assert fails(desk("credit", "a@b.c", "1")).endswith("haze.db: database is locked")
         assert desk.says("account", "show", "a@b.c")
     assert desk.says("credit", "a@b.c", "1") == "6"
 

@@ -26,7 +26,10 @@ from haze_proxy.wire.ask import Ask
 
 @dataclass(slots=True)
 class Attempt:
-    """One call to one channel: what came of it. Times are ms since 1970; no `first_byte_at`: nothing came."""
+    """One call to one channel: what came of it. Times are ms since 1970; no `first_byte_at`: nothing came.
+
+    `upstream_cost` is what the upstream itself says it costs, in nano-dollars.
+    """
 
     candidate: Candidate
     began_at: int
@@ -34,6 +37,7 @@ class Attempt:
     upstream_id: str | None = None
     first_byte_at: int | None = None
     error: str | None = None
+    upstream_cost: int | None = None
 
     def facts(self) -> dict[str, Any]:
         """What a receipt says of it."""
@@ -45,6 +49,7 @@ class Attempt:
             "status": self.status,
             "upstream_id": self.upstream_id,
             "error": self.error,
+            "upstream_cost": self.upstream_cost,
         }
 
 
@@ -52,7 +57,7 @@ class Attempt:
 class Outcome:
     """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged.
 
-    The last of its attempts is the one that answered, if one did.
+    The last of its attempts is the one that answered, if one did. `service_tier` is the one the upstream reported.
     """
 
     ended: str
@@ -60,6 +65,7 @@ class Outcome:
     usage: Usage | None = None
     price: Price | None = None
     estimated: bool = False
+    service_tier: str | None = None
 
 
 RequestHold = Hold[Outcome, asyncio.Future[Standing]]
@@ -132,14 +138,17 @@ class Books:
             ended.attempts = orjson.dumps([each.facts() for each in outcome.attempts]).decode()
             ended.channel, ended.upstream_model = attempt.candidate.channel.name, attempt.candidate.upstream_model
             ended.upstream_id, ended.status = attempt.upstream_id, attempt.status
-            ended.first_byte_at = attempt.first_byte_at
+            ended.first_byte_at, ended.upstream_cost = attempt.first_byte_at, attempt.upstream_cost
         usage, price = outcome.usage, outcome.price
         if usage is None or price is None:
             return ended
-        cost = receipt.cost(usage, price)
+        cost = receipt.cost(usage, price, ended.upstream_cost)
         ended.state, ended.cost, ended.payable, ended.held = "settled", cost, hold.cover(cost), hold.amount
         ended.tokens = TOKENS(usage)
         ended.estimated, ended.price = outcome.estimated, price.facts
+        ended.service_tier = outcome.service_tier
+        if usage.server_tools:
+            ended.server_tools = orjson.dumps(dict(usage.server_tools)).decode()
         return ended
 
     def _committed(self, key: Key, hold: RequestHold, ended: Ended, result: Any) -> None:

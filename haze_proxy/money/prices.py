@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +19,9 @@ NANO_PER_USD = 10**9
 INPUT_CLASSES = ("input", "cache_read", "cache_write_5m", "cache_write_1h")
 OUTPUT_CLASSES = ("output",)
 CLASSES = (*INPUT_CLASSES, *OUTPUT_CLASSES)
+
+# How many prices read back from rows are remembered: a store holds few different ones.
+FACTS_KEPT = 1024
 
 # kind of a channel -> the provider whose table prices it. Other kinds are priced by config.toml alone.
 KIND_PROVIDER = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "openrouter": "openrouter"}
@@ -41,7 +44,9 @@ class Price:
     """Prices of one model; None is an unknown class. `request` and `server_tools` are nano-dollars per call.
 
     `unmetered` are the kinds of input ("audio", "image") that cost something else than these prices say.
-    `source` and `version` say where the numbers come from ("config", or "prices.json genai-prices 0.2.3" and a date).
+    `markup` (in millionths) is what the upstream's own cost is multiplied by: where there is one and the upstream
+    reports its cost, that is the price. `source` and `version` say where the numbers come from ("config", or
+    "prices.json genai-prices 0.2.3" and a date).
     ValueError when neither input nor output has a price and the model is not free: that is an unknown price.
     """
 
@@ -55,6 +60,7 @@ class Price:
     tiers: tuple[Tier, ...] = ()
     unmetered: tuple[str, ...] = ()
     free: bool = False
+    markup: int | None = None
     source: str = "config"
     version: str = ""
     # What follows from the above, worked out once instead of for every request: the rate of each of CLASSES, where an
@@ -72,8 +78,7 @@ class Price:
         object.__setattr__(self, "rates", rates)
         object.__setattr__(self, "dearest_input", _dearest((self, *self.tiers), INPUT_CLASSES))
         object.__setattr__(self, "dearest_output", _dearest((self, *self.tiers), OUTPUT_CLASSES))
-        facts = {"source": self.source, "version": self.version, "request": self.request, "free": self.free, **known}
-        object.__setattr__(self, "facts", orjson.dumps(facts).decode())
+        object.__setattr__(self, "facts", _facts(self))
 
     def at(self, total_input_tokens: int) -> "Price":
         """The price for a request of this size: every tier it exceeds applies, the highest last, to all its tokens."""
@@ -84,6 +89,51 @@ class Price:
         for tier in sorted(over, key=lambda tier: tier.above):
             changed |= _known(tier)
         return replace(self, tiers=(), **changed)
+
+
+def _facts(price: Price) -> str:
+    tiers = [{"above": tier.above, **_known(tier)} for tier in price.tiers]
+    facts = {
+        "source": price.source,
+        "version": price.version,
+        "request": price.request,
+        "free": price.free,
+        **_known(price),
+        "server_tools": dict(price.server_tools),
+        "tiers": tiers,
+    }
+    return orjson.dumps(facts if price.markup is None else {**facts, "markup": price.markup}).decode()
+
+
+@lru_cache(FACTS_KEPT)
+def from_facts(text: str) -> Price:
+    """The price whose `facts` these are, as a request's row keeps them. ValueError when they cannot be read.
+
+    Facts written before tiers and server tools were part of them (see `is_whole`) give the price without these.
+    """
+    facts = orjson.loads(text)
+    try:
+        return Price(
+            **_named(facts),
+            request=facts.get("request", 0),
+            server_tools=tuple(facts.get("server_tools", {}).items()),
+            tiers=tuple(Tier(tier["above"], **_named(tier)) for tier in facts.get("tiers", ())),
+            free=facts.get("free", False),
+            markup=facts.get("markup"),
+            source=facts.get("source", ""),
+            version=facts.get("version", ""),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{text} is not a price") from error
+
+
+def is_whole(text: str) -> bool:
+    """Whether facts are enough to add a request up: those of the first version named neither tiers nor server tools."""
+    return '"tiers":' in text
+
+
+def _named(row: Mapping[str, int]) -> dict[str, Any]:
+    return {name: row[name] for name in CLASSES if name in row}
 
 
 def _dearest(levels: "tuple[Price | Tier, ...]", side: tuple[str, ...]) -> int:

@@ -13,13 +13,17 @@ from haze_proxy.money.prices import CLASSES, INPUT_CLASSES, NANO_PER_USD, Price,
 from haze_proxy.money.usage import Usage
 
 MILLION = 1_000_000
+UPSTREAM_COST = "upstream_cost"
 
 _AMOUNT = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of a receipt: `tokens` of a class (or calls, for "request" and server tools) at a rate."""
+    """One row of a receipt: `tokens` of a class at a rate.
+
+    For "request" and server tools they are calls; for UPSTREAM_COST nano-dollars, and the rate is a markup.
+    """
 
     cls: str
     tokens: int
@@ -36,20 +40,26 @@ class Charge:
     flags: tuple[str, ...] = ()
 
 
-def cost(usage: Usage, price: Price) -> int:
+def cost(usage: Usage, price: Price, upstream_cost: int | None = None) -> int:
     """What `charge` says it costs, in nano-dollars, without the receipt."""
-    if price.free or usage.server_tools:
-        return charge(usage, price).cost
+    if price.free or usage.server_tools or price.markup is not None:
+        return charge(usage, price, upstream_cost).cost
     effective = price.at(usage.total_input) if price.tiers else price
     read, write_5m, write_1h = usage.cache_read, usage.cache_write_5m, usage.cache_write_1h
     tokens = (usage.input, read, write_5m, write_1h, usage.output)  # in the order of CLASSES
     return _rounded_up(sum(map(mul, tokens, effective.rates))) + effective.request
 
 
-def charge(usage: Usage, price: Price) -> Charge:
-    """Price a usage. The tier goes by all input tokens; a class without a price is billed at its side's dearest."""
+def charge(usage: Usage, price: Price, upstream_cost: int | None = None) -> Charge:
+    """Price a usage. The tier goes by all input tokens; a class without a price is billed at its side's dearest.
+
+    A price with a markup is the upstream's own cost (nano-dollars) times it, where that was reported.
+    """
     if price.free:
         return Charge(cost=0)
+    if price.markup is not None and upstream_cost is not None:
+        line = _line(UPSTREAM_COST, upstream_cost, price.markup)
+        return Charge(_rounded_up(line.numerator), (line,))
     effective = price.at(usage.total_input)
     used = [(name, tokens) for name in CLASSES if (tokens := getattr(usage, name))]
     rates = [_rate(effective, name) for name, _ in used]
@@ -107,6 +117,13 @@ def usd(nano_usd: int) -> str:
     whole, rest = divmod(abs(nano_usd), NANO_PER_USD)
     digits = f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
     return f"-{digits}" if nano_usd < 0 else digits
+
+
+def usd_of(numerator: int) -> str:
+    """A line's numerator, or a sum of them, as an exact decimal string in USD (up to 15 decimals)."""
+    whole, rest = divmod(abs(numerator), NANO_PER_USD * MILLION)
+    digits = f"{whole}.{rest:015d}".rstrip("0").rstrip(".")
+    return f"-{digits}" if numerator < 0 else digits
 
 
 def nano(amount: Decimal | str) -> int:

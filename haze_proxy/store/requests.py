@@ -3,6 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from haze_proxy.store import transfers
 from haze_proxy.store.transfers import Transfer
@@ -27,7 +28,8 @@ class Opened:
 class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
-    `state` is `settled` or `void`; `ended` says how in a word; the price and the attempts are JSON texts.
+    `state` is `settled` or `void`; `ended` says how in a word; price, attempts and server tools are JSON texts.
+    `upstream_cost` is what the upstream says it cost, in nano-dollars.
     """
 
     opened: Opened
@@ -46,6 +48,9 @@ class Ended:
     estimated: bool = False
     price: str | None = None
     attempts: str | None = None
+    server_tools: str | None = None
+    service_tier: str | None = None
+    upstream_cost: int | None = None
 
 
 @dataclass(slots=True)
@@ -60,15 +65,24 @@ class AlreadyEndedError(Exception):
     """A request that has its one outcome was ended again."""
 
 
-def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> tuple[int, int]:
-    """Start a server's time; close what servers before it left open. Returns (epoch, how many were interrupted)."""
-    cursor = connection.execute(
+class Epoch(NamedTuple):
+    """A server's time, and what those before it left open: how many requests, which held `held` nano-dollars."""
+
+    id: int
+    interrupted: int
+    held: int
+
+
+def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> Epoch:
+    """Start a server's time, and close what servers before it left open."""
+    left = connection.execute("SELECT count(*), coalesce(sum(held), 0) FROM requests WHERE state = 'open'").fetchone()
+    connection.execute(
         "UPDATE requests SET state = 'interrupted', ended = 'process died', ended_at = ? WHERE state = 'open'",
         (now_ms,),
     )
     connection.execute("UPDATE epochs SET ended_at = ? WHERE ended_at IS NULL", (now_ms,))
     epoch = connection.execute("INSERT INTO epochs (pid, started_at) VALUES (?, ?)", (pid, now_ms)).lastrowid
-    return int(epoch or 0), cursor.rowcount
+    return Epoch(int(epoch or 0), *left)
 
 
 def is_served(connection: sqlite3.Connection) -> bool:
@@ -138,16 +152,16 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
             opened.epoch,
             opened.account_id,
             opened.key_id,
-            ended.state,
-            ended.ended,
             opened.protocol,
             opened.stream,
             opened.model,
+            opened.opened_at,
+            ended.state,
+            ended.ended,
             ended.channel,
             ended.upstream_model,
             ended.upstream_id,
             ended.status,
-            opened.opened_at,
             ended.first_byte_at,
             ended.ended_at,
             *ended.tokens,
@@ -157,22 +171,25 @@ def _write(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None
             shortfall,
             ended.price,
             ended.attempts,
+            ended.held - opened.held,
+            ended.server_tools,
+            ended.service_tier,
+            ended.upstream_cost,
         ),
     )
     if not cursor.rowcount:
         raise AlreadyEndedError(f"Request {opened.id} has already ended.")
 
 
-LATE = (
-    "state, ended, channel, upstream_model, upstream_id, status, first_byte_at, ended_at, input, cache_read,"
-    " cache_write_5m, cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts"
-)
+ADMITTED = ("id", "epoch", "account_id", "key_id", "protocol", "stream", "model", "opened_at")
+# In the order of the values in _write.
+ENDED = (
+    "state", "ended", "channel", "upstream_model", "upstream_id", "status", "first_byte_at", "ended_at",
+    "input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning", "estimated",
+    "held", "cost", "shortfall", "price", "attempts", "extended", "server_tools", "service_tier", "upstream_cost",
+)  # fmt: skip
 END = (
-    "INSERT INTO requests (id, epoch, account_id, key_id, state, ended, protocol, stream, model, channel,"
-    " upstream_model, upstream_id, status, opened_at, first_byte_at, ended_at, input, cache_read, cache_write_5m,"
-    " cache_write_1h, output, reasoning, estimated, held, cost, shortfall, price, attempts)"
-    f" VALUES ({', '.join('?' * 28)})"
-    " ON CONFLICT (id) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in LATE.split(", "))
-    + " WHERE requests.state = 'open'"
+    f"INSERT INTO requests ({', '.join((*ADMITTED, *ENDED))}) VALUES ({', '.join('?' * len((*ADMITTED, *ENDED)))})"
+    f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in ENDED)}"
+    " WHERE requests.state = 'open'"
 )

@@ -56,8 +56,41 @@ async def test_a_row_says_all_that_a_receipt_needs(
     assert {name: row[name] for name in wanted} == wanted
     assert row["opened_at"] <= row["first_byte_at"] <= row["ended_at"]
     assert row["held"] > 41_000
+    assert (row["extended"], row["upstream_cost"]) == (0, None)
     price = json.loads(row["price"])
     assert (price["source"], price["input"], price["output"]) == ("config", 10**9, 10**10)
+
+
+@EACH
+@STREAM
+async def test_what_the_provider_ran_by_itself_is_in_the_row(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """A search costs beside the tokens; a receipt that forgot it would not add up."""
+    searched = '\n[[models]]\nid = "paid"\ninput = 1\noutput = 10\nrequest = 0.5\n'
+    kind = "anthropic" if protocol == "messages" else "openai"
+    names = ("prompt_tokens", "completion_tokens") if protocol == "chat" else ("input_tokens", "output_tokens")
+    used = {names[0]: 11, names[1]: 3, "server_tool_use": {"web_search_requests": 2}}
+    async with gateway.running(tmp_path, searched + channel(kind, provider.url)) as haze:
+        reply = Reply(chunks=events(protocol, usage=used)) if stream else Reply(body=whole(protocol, usage=used))
+        provider.script(reply)
+        answer = await haze.ask(protocol, "paid", stream=stream, max_tokens=10)
+        (row,) = await haze.ended()
+        assert json.loads(row["server_tools"]) == {"web_search": 2}
+        found = haze.receipt(answer.headers["request-id"])
+        assert (found.charge.cost, found.charged) == (500_041_000, 500_041_000)
+        assert found.charge.flags == ("web_search has no price",)
+        assert haze.check() == []
+
+
+async def test_a_stream_that_grew_says_from_what_to_what(chained: Haze, provider: Provider) -> None:
+    """The hold of its first slice, what came on top, and what came back: each is on the receipt."""
+    provider.script(Reply(chunks=events("chat", usage={"prompt_tokens": 11, "completion_tokens": 900})))
+    answer = await chained.ask("chat", "paid", stream=True, max_tokens=100)
+    await chained.ended()
+    found = chained.receipt(answer.headers["request-id"])
+    assert found.row["extended"] > 0
+    assert found.held_first + found.row["extended"] == found.charged + (found.returned or 0) == found.row["held"]
 
 
 async def test_a_running_request_is_an_open_row(chained: Haze, provider: Provider) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.metadata import version
@@ -178,3 +179,44 @@ def test_the_dearest_rates_see_cache_writes_and_tiers() -> None:
     assert (price.dearest_input, price.dearest_output) == (6, 9)
     assert Price(input=3).dearest_output == 3
     assert Price(free=True).dearest_input == Price(free=True).dearest_output == 0
+
+
+FULL = Price(
+    input=3,
+    output=5,
+    cache_write_1h=6,
+    request=7,
+    server_tools=(("web_search", 8),),
+    tiers=(Tier(100, input=4, output=9), Tier(50, input=3)),
+    markup=1_050_000,
+    source="prices.json genai-prices 1",
+    version="2026-01-02",
+)
+
+
+@pytest.mark.parametrize("price", [FULL, Price(input=1), Price(output=2), prices.FREE], ids=repr)
+def test_a_price_is_read_back_from_the_row_it_was_written_to(price: Price) -> None:
+    """Prices change; what a request cost is added up years later from what its own row says."""
+    assert prices.from_facts(price.facts) == price
+    assert prices.from_facts(price.facts).facts == price.facts
+    assert prices.is_whole(price.facts)
+
+
+def test_every_shipped_price_is_read_back() -> None:
+    """No provider's price list holds something that a receipt could not show; what is refused needs no receipt."""
+    for price in load_table().prices.values():
+        assert prices.from_facts(price.facts) == replace(price, unmetered=())
+
+
+def test_what_the_first_version_wrote_can_still_be_read() -> None:
+    """An upgrade must not make old rows unreadable; that they may be incomplete is known."""
+    text = '{"source":"config","version":"","request":2,"free":false,"input":1000,"output":5000}'
+    assert prices.from_facts(text) == Price(input=1000, output=5000, request=2)
+    assert not prices.is_whole(text)
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"input":1,"tiers":[{}]}', '{"input":1,"tiers":7}', "{"])
+def test_what_is_no_price_is_not_read_as_one(text: str) -> None:
+    """A damaged row is named, not taken for a free one."""
+    with pytest.raises(ValueError, match=r"price|JSON|input|unexpected|EOF|empty"):
+        prices.from_facts(text)

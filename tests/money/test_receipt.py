@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haze_proxy.money.prices import CLASSES, FREE, Price, Tier
-from haze_proxy.money.receipt import Charge, Line, charge, most, nano, usd
+from haze_proxy.money.receipt import Charge, Line, charge, cost, most, nano, usd, usd_of
 from haze_proxy.money.usage import Usage
 
 rates = st.integers(0, 10**12)
@@ -107,6 +107,29 @@ def test_calls_of_server_tools_and_requests_are_on_the_receipt() -> None:
     assert receipt.flags == ("image_generation has no price",)
 
 
+def test_a_markup_multiplies_what_the_upstream_says_it_cost() -> None:
+    """A router's own bill is the only price it has; the owner's share is on the receipt."""
+    price = replace(SONNET, markup=1_050_000)
+    receipt = charge(Usage(input=100, output=300), price, 1_000_001)
+    assert receipt == Charge(1_050_002, (Line("upstream_cost", 1_000_001, 1_050_000, 1_050_001_050_000),))
+    assert cost(Usage(input=100, output=300), price, 1_000_001) == receipt.cost
+
+
+@pytest.mark.parametrize("upstream_cost", [None, 5], ids=["nothing was reported", "there is no markup"])
+def test_without_both_a_markup_and_a_reported_cost_tokens_are_priced(upstream_cost: int | None) -> None:
+    """An upstream that forgets its bill once is not free, and a price of one's own is not undone by a bill."""
+    price = replace(SONNET, markup=None if upstream_cost else 2_000_000)
+    usage = Usage(input=100, output=300)
+    assert charge(usage, price, upstream_cost) == charge(usage, SONNET)
+    assert cost(usage, price, upstream_cost) == charge(usage, SONNET).cost
+
+
+@given(usages, prices(), st.none() | st.integers(0, 10**9))
+def test_the_quick_sum_is_the_sum_of_the_receipt(usage: Usage, price: Price, upstream_cost: int | None) -> None:
+    """What is charged in a hurry is what is explained at leisure."""
+    assert cost(usage, price, upstream_cost) == charge(usage, price, upstream_cost).cost
+
+
 @given(usages)
 def test_free_is_free(usage: Usage) -> None:
     """A free model costs nothing, whatever its upstream reports."""
@@ -152,6 +175,12 @@ def test_amounts_survive_being_written_and_read(amount: int) -> None:
 def test_amounts_are_plain_decimals(amount: int, text: str) -> None:
     """No exponents, no padding: the same text in the CLI, the CSV and on the pages."""
     assert usd(amount) == text
+
+
+@given(st.integers(-(10**24), 10**24))
+def test_a_lines_amount_is_exact(numerator: int) -> None:
+    """Lines are finer than nano-dollars; shown rounded they would not add up."""
+    assert Decimal(usd_of(numerator)).scaleb(15) == numerator
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from haze_proxy.store import accounts, database, keys, requests, transfers
+from haze_proxy.money.prices import Price
+from haze_proxy.store import accounts, database, keys, proof, requests, transfers
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.requests import Ended, Opened, Standing
 from haze_proxy.store.transfers import Transfer
 
 NOW = 1_800_000_000_000
+# In nano-dollars.
+ONE_A_TOKEN = Price(input=1_000_000)
 
 
 @dataclass
@@ -47,8 +50,9 @@ class Books:
             return requests.begin_epoch(self.connection, 1, NOW)[0]
 
     def end(self, opened: Opened, cost: int, **facts: Any) -> Standing:
-        """Settle a request in a transaction of its own."""
+        """Settle a request in a transaction of its own, by default for as many input tokens as it costs."""
         known = {"state": "settled", "ended": "completed", "ended_at": NOW + 5, "held": opened.held, "payable": cost}
+        known |= {"price": ONE_A_TOKEN.facts, "tokens": (cost, 0, 0, 0, 0, 0)}
         with database.transaction(self.connection):
             return requests.end(self.connection, Ended(opened, cost=cost, **(known | facts)))
 
@@ -58,7 +62,7 @@ class Books:
 
     def check(self) -> list[str]:
         """What is wrong with the books."""
-        return transfers.check(self.connection)
+        return proof.check(self.connection)
 
 
 @pytest.fixture

@@ -36,11 +36,12 @@ def test_an_end_writes_all_that_is_known(books, open_request) -> None:
     facts = {
         "channel": "c", "upstream_model": "um", "upstream_id": "ui", "status": 200, "first_byte_at": NOW + 1,
         "ended_at": NOW + 2, "estimated": True, "price": "{}", "held": 25, "attempts": "[]",
+        "server_tools": '{"web_search":2}', "service_tier": "priority", "upstream_cost": 27,
     }  # fmt: skip
     books.end(opened, 30, **facts, tokens=(1, 2, 3, 4, 5, 6), payable=29)
     tokens = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
     expected = dataclasses.asdict(opened) | facts | dict(zip(tokens, (1, 2, 3, 4, 5, 6), strict=True))
-    expected |= {"state": "settled", "ended": "completed", "cost": 30, "shortfall": 1}
+    expected |= {"state": "settled", "ended": "completed", "cost": 30, "shortfall": 1, "extended": 5}
     assert dict(_row(books)) == expected
 
 
@@ -121,13 +122,15 @@ def test_an_opening_row_that_comes_too_late_is_refused(books, open_request) -> N
 
 
 def test_a_start_closes_what_dead_servers_left_open(books, open_request) -> None:
-    """After kill -9 nobody is charged for an answer nobody saw end, and the owner is told how many there were."""
+    """After kill -9 nobody is charged for an answer nobody saw end, and the owner is told how many there were,
+    and what they had begun to hold.
+    """
     account = books.account(100)
     books.end(open_request(books, account), 30)
     open_request(books, account)
     open_request(books, account)
     with database.transaction(books.connection):
-        assert requests.begin_epoch(books.connection, 7, NOW + 9) == (2, 2)
+        assert requests.begin_epoch(books.connection, 7, NOW + 9) == (2, 2, 40)
     states = books.connection.execute("SELECT state, ended, ended_at, cost FROM requests ORDER BY id")
     assert [tuple(row) for row in states] == [
         ("settled", "completed", NOW + 5, 30),

@@ -75,7 +75,7 @@ def _balance(books) -> int:
 
 def _charge(amount: int) -> Callable[[sqlite3.Connection], int]:
     def work(connection: sqlite3.Connection) -> int:
-        transfers.move(connection, Transfer("account:1", transfers.REVENUE, amount, "charge"), 0)
+        transfers.move(connection, Transfer("account:1", transfers.REVENUE, amount, "fee"), 0)
         return transfers.balance(connection, "account:1")
 
     return work

@@ -1,0 +1,86 @@
+"""The owner's commands about money: credit, receipts, and the books."""
+
+import csv
+import sys
+from pathlib import Path
+
+import click
+
+from haze_proxy import config
+from haze_proxy.cli_input import EMAIL, USD, Commands, as_json_option
+from haze_proxy.cli_output import time_text
+from haze_proxy.cli_receipt import print_receipt
+from haze_proxy.cli_store import now_ms, store
+from haze_proxy.money.receipt import usd
+from haze_proxy.store import accounts, database, proof, receipts, transfers
+from haze_proxy.store.transfers import Transfer
+
+
+@click.command()
+@click.argument("email", type=EMAIL)
+@click.argument("amount", type=USD, metavar="USD")
+@click.option("--memo", help="What it is for.")
+@click.option("--id", "unique", metavar="UNIQUE", help="The same id again moves nothing.")
+@click.pass_obj
+def credit(path: Path, email: str, amount: int, memo: str | None, unique: str | None) -> None:
+    """Give an account money and print its new balance in USD."""
+    idempotency_key = None if unique is None else f"manual:{unique}"
+    how = Transfer(transfers.MANUAL, "", amount, "credit", idempotency_key=idempotency_key, memo=memo)
+    with store(config.load(path)) as connection, database.transaction(connection):
+        balance = accounts.credit(connection, accounts.find(connection, email).id, amount, how, now_ms())
+    click.echo(usd(balance))
+
+
+@click.command()
+@click.argument("request_id")
+@as_json_option
+@click.pass_obj
+def receipt(path: Path, request_id: str, as_json: bool) -> None:
+    """Why a request cost what it cost, line by line, and where its money went."""
+    with store(config.load(path)) as connection, database.snapshot(connection):
+        found = receipts.find(connection, request_id)
+    print_receipt(found, as_json)
+
+
+@click.group(cls=Commands, no_args_is_help=False)
+def ledger() -> None:
+    """The books."""
+
+
+@ledger.command("check")
+@click.pass_obj
+def ledger_check(path: Path) -> int:
+    """Prove that the books add up; exit status 1 when they do not."""
+    count = 0
+    with store(config.load(path)) as connection, database.snapshot(connection):
+        for complaint in proof.complaints(connection):
+            click.echo(complaint)
+            count += 1
+        if not count:
+            moved, requests = proof.size(connection)
+            click.echo(f"clean: {moved} transfers, {requests} requests, sum 0")
+        for row in proof.shortfalls(connection):
+            click.echo(SHORTFALL.format(**dict(row), at=time_text(row["ended_at"]), short=usd(row["shortfall"])))
+    if count:
+        click.echo(f"The books do not add up: {count} complaints.", err=True)
+    return min(count, 1)
+
+
+SHORTFALL = "shortfall, the house's loss: {short} USD of {id}, {at}, {email}, {model} on {channel}"
+
+
+@ledger.command("export")
+@click.option("--csv", is_flag=True, help="Comma-separated values; the only form there is.")
+@click.pass_obj
+def ledger_export(path: Path, /, **_: bool) -> None:
+    """Print every transfer, oldest first."""
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(EXPORTED)
+    with store(config.load(path)) as connection:
+        for row in transfers.export(connection):
+            shown = {**dict(row), "created_at": time_text(row["created_at"]), "amount_usd": usd(row["amount"])}
+            out.writerow([shown[column] for column in EXPORTED])
+
+
+EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo")
+COMMANDS = (credit, receipt, ledger)

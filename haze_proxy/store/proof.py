@@ -1,0 +1,127 @@
+"""The proof that the books add up, from the rows on the disk alone.
+
+Everything is read as a stream: a million requests take as much memory as one, but for a sum for each key.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+
+from haze_proxy.money import prices
+from haze_proxy.store import receipts, transfers
+
+
+def complaints(connection: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong with the books, one line each; none at all is the proof that they add up."""
+    for question, text in QUESTIONS:
+        for row in connection.execute(question):
+            yield text.format(**dict(row))
+    spent: Counter[int] = Counter()
+    for row in connection.execute(REQUESTS):
+        yield from _request(row)
+        spent[row["key_id"]] += row["cost"] - row["refunded"]
+    for row in connection.execute("SELECT id, spent FROM keys"):
+        if row["spent"] != spent[row["id"]]:
+            yield f"Key {row['id']} has spent {row['spent']}, but its requests cost {spent[row['id']]}."
+
+
+def check(connection: sqlite3.Connection) -> list[str]:
+    """All complaints at once."""
+    return list(complaints(connection))
+
+
+def size(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many transfers and how many requests there are."""
+    question = "SELECT (SELECT count(*) FROM transfers), (SELECT count(*) FROM requests)"
+    moved, requests = connection.execute(question).fetchone()
+    return moved, requests
+
+
+def shortfalls(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
+    """Costs that no hold covered and no account paid: nothing is wrong with the books, but with an estimate."""
+    return connection.execute(
+        "SELECT requests.id, ended_at, email, model, channel, cost, shortfall FROM transfers"
+        " JOIN requests ON requests.id = request_id JOIN accounts ON accounts.id = account_id"
+        " WHERE kind = 'shortfall' ORDER BY transfers.id"
+    )
+
+
+# Each question answers with the rows that should not be there.
+QUESTIONS = (
+    ("SELECT sum(balance) AS total FROM ledger HAVING total <> 0", "The balances add up to {total}, not to zero."),
+    (
+        "SELECT ledger.name, balance, coalesce(moved, 0) AS moved FROM ledger LEFT JOIN ("
+        " SELECT name, sum(amount) AS moved FROM ("
+        "  SELECT credit AS name, amount FROM transfers UNION ALL SELECT debit, -amount FROM transfers"
+        " ) GROUP BY name) AS sums ON sums.name = ledger.name WHERE balance <> coalesce(moved, 0)",
+        "{name} stands at {balance}, but its transfers add up to {moved}.",
+    ),
+    (
+        "SELECT name, balance FROM ledger WHERE name GLOB 'account:*' AND balance < 0",
+        "{name} is below zero: {balance}.",
+    ),
+    (
+        "SELECT id, kind, debit, credit FROM transfers WHERE CASE kind"
+        " WHEN 'charge' THEN NOT (debit GLOB 'account:*' AND credit = 'house:revenue')"
+        " WHEN 'shortfall' THEN NOT (debit = 'house:shortfall' AND credit = 'house:revenue')"
+        " WHEN 'refund' THEN NOT (debit = 'house:revenue' AND credit GLOB 'account:*') ELSE 0 END",
+        "Transfer {id} is a {kind} from {debit} to {credit}.",
+    ),
+    (
+        "SELECT id, kind FROM transfers WHERE request_id IS NULL AND kind IN ('charge', 'shortfall', 'refund')",
+        "Transfer {id} is a {kind} of no request.",
+    ),
+    (
+        "SELECT transfers.id, request_id FROM transfers LEFT JOIN requests ON requests.id = request_id"
+        " WHERE request_id IS NOT NULL AND requests.id IS NULL",
+        "Transfer {id} names request {request_id}, which does not exist.",
+    ),
+    (
+        "SELECT requests.id, requests.epoch FROM requests WHERE state = 'open'"
+        " AND epoch <> (SELECT max(id) FROM epochs)",
+        "Request {id} is open, but its server (epoch {epoch}) is gone.",
+    ),
+)
+REQUESTS = (
+    "SELECT requests.id, account_id, key_id, state, ended_at, cost, shortfall, price, server_tools, upstream_cost,"
+    f" {', '.join(receipts.TOKENS)}, charge.amount AS charged, charge.debit AS payer, short.amount AS short,"
+    " coalesce(back.amount, 0) AS refunded, back.credit AS payee FROM requests"
+    " LEFT JOIN transfers AS charge ON charge.request_id = requests.id AND charge.kind = 'charge'"
+    " LEFT JOIN transfers AS short ON short.request_id = requests.id AND short.kind = 'shortfall'"
+    " LEFT JOIN transfers AS back ON back.request_id = requests.id AND back.kind = 'refund'"
+)
+
+
+def _request(row: sqlite3.Row) -> Iterator[str]:
+    """One hold, one outcome, and the transfers that belong to it."""
+    name, state, cost = f"Request {row['id']}", row["state"], row["cost"]
+    charged, short = row["charged"] or 0, row["short"] or 0
+    if charged + short != cost:
+        yield f"{name} cost {cost}, but {charged + short} were charged."
+    elif short != row["shortfall"]:
+        yield f"{name} names a shortfall of {row['shortfall']}, but {short} were moved."
+    if state == "settled":
+        yield from _recomputed(name, row)
+    elif cost:
+        yield f"{name} is {state} and cost {cost}."
+    if (state == "open") != (row["ended_at"] is None):
+        yield f"{name} is {state}, but its end says otherwise."
+    if row["refunded"] > charged:
+        yield f"{name} was refunded {row['refunded']}, but {charged} were paid for it."
+    own = transfers.account(row["account_id"])
+    for other in {row["payer"], row["payee"]} - {own, None}:
+        yield f"{name} is {own}'s, but its money is {other}'s."
+
+
+def _recomputed(name: str, row: sqlite3.Row) -> Iterator[str]:
+    """Whether tokens times price, both as the row keeps them, is what the row says it cost."""
+    if row["price"] is None:
+        yield f"{name} is settled without a price."
+        return
+    try:
+        own = receipts.cost(row)
+    except ValueError:
+        yield f"{name} has a price that cannot be read."
+        return
+    if own != row["cost"] and prices.is_whole(row["price"]):
+        yield f"{name} cost {row['cost']}, but its tokens and its price add up to {own}."

@@ -1,0 +1,90 @@
+"""What one request's row and its transfers say: every class times its price, the way of the money, each attempt.
+
+A row keeps the price it was charged with, so that a receipt adds up years after all prices have changed.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from haze_proxy.money import prices, receipt
+from haze_proxy.money.prices import Price
+from haze_proxy.money.receipt import Charge
+from haze_proxy.money.usage import Usage
+
+TOKENS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+
+
+class UnknownRequestError(Exception):
+    """A request that cannot be found; the message is one clear line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One request. `row` has the columns of requests, the account's `email` and the key's `prefix`.
+
+    Money is nano-dollars. `price` is None where nothing was priced; `transfers` are what moved for this request, oldest
+    first.
+    """
+
+    row: Mapping[str, Any]
+    price: Price | None
+    charge: Charge
+    attempts: list[dict[str, Any]]
+    transfers: list[sqlite3.Row]
+
+    @property
+    def charged(self) -> int:
+        """What the account paid when the request ended."""
+        return self._moved("charge")
+
+    @property
+    def refunded(self) -> int:
+        """What the account was given back afterwards."""
+        return self._moved("refund")
+
+    @property
+    def returned(self) -> int | None:
+        """What was held too much, once the request has ended; None while it has not."""
+        return None if self.row["ended_at"] is None else self.row["held"] - self.charged
+
+    @property
+    def held_first(self) -> int:
+        """What was held when the request was admitted; all of it where its growth was not written down."""
+        return int(self.row["held"] - (self.row["extended"] or 0))
+
+    @property
+    def unexplained(self) -> int:
+        """What the lines do not explain of the cost: more or less than 0 only in rows with an incomplete price."""
+        return int(self.row["cost"] - self.charge.cost)
+
+    def _moved(self, kind: str) -> int:
+        return sum(row["amount"] for row in self.transfers if row["kind"] == kind)
+
+
+def find(connection: sqlite3.Connection, request_id: str) -> Receipt:
+    """The receipt of a request, whatever became of it. Raises UnknownRequestError."""
+    row = connection.execute(
+        "SELECT requests.*, email, prefix FROM requests JOIN accounts ON accounts.id = requests.account_id"
+        " JOIN keys ON keys.id = requests.key_id WHERE requests.id = ?",
+        (request_id,),
+    ).fetchone()
+    if row is None:
+        raise UnknownRequestError(f"There is no request {request_id}.")
+    moved = connection.execute("SELECT * FROM transfers WHERE request_id = ? ORDER BY id", (request_id,)).fetchall()
+    price = prices.from_facts(row["price"]) if row["price"] is not None and row["state"] == "settled" else None
+    charge = Charge(0) if price is None else receipt.charge(usage(row), price, row["upstream_cost"])
+    return Receipt(dict(row), price, charge, json.loads(row["attempts"] or "[]"), moved)
+
+
+def usage(row: sqlite3.Row) -> Usage:
+    """The usage that a row was charged for."""
+    calls = () if row["server_tools"] is None else tuple(json.loads(row["server_tools"]).items())
+    return Usage(**{name: row[name] for name in TOKENS}, server_tools=calls)
+
+
+def cost(row: sqlite3.Row) -> int:
+    """What a settled row's own usage and price add up to. ValueError when its price cannot be read."""
+    return receipt.cost(usage(row), prices.from_facts(row["price"]), row["upstream_cost"])
