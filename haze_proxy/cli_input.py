@@ -15,6 +15,7 @@ from haze_proxy.store.accounts import AccountError
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.receipts import UnknownRequestError
+from haze_proxy.store.refunds import RefundError
 from haze_proxy.store.transfers import AlreadyMovedError
 
 # What one command may move, and the most a key may be allowed: far from the ends of SQLite's integers.
@@ -30,6 +31,7 @@ CLEAR = (
     UnknownKeyError,
     AlreadyMovedError,
     UnknownRequestError,
+    RefundError,
     HazeError,
 )
 

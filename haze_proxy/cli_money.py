@@ -1,4 +1,4 @@
-"""The owner's commands about money: credit, receipts, and the books."""
+"""The owner's commands about money: credit, receipts, refunds, and the books."""
 
 import csv
 import sys
@@ -12,7 +12,7 @@ from haze_proxy.cli_output import time_text
 from haze_proxy.cli_receipt import print_receipt
 from haze_proxy.cli_store import now_ms, store
 from haze_proxy.money.receipt import usd
-from haze_proxy.store import accounts, database, proof, receipts, transfers
+from haze_proxy.store import accounts, database, proof, receipts, refunds, transfers
 from haze_proxy.store.transfers import Transfer
 
 
@@ -40,6 +40,17 @@ def receipt(path: Path, request_id: str, as_json: bool) -> None:
     with store(config.load(path)) as connection, database.snapshot(connection):
         found = receipts.find(connection, request_id)
     print_receipt(found, as_json)
+
+
+@click.command()
+@click.argument("request_id")
+@click.option("--memo", help="What it is for.")
+@click.pass_obj
+def refund(path: Path, request_id: str, memo: str | None) -> None:
+    """Give back what an account paid for a request, once, and print its new balance in USD."""
+    with store(config.load(path)) as connection, database.transaction(connection):
+        given = refunds.give(connection, request_id, memo, now_ms())
+    click.echo(usd(given.balance))
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -83,4 +94,4 @@ def ledger_export(path: Path, /, **_: bool) -> None:
 
 
 EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo")
-COMMANDS = (credit, receipt, ledger)
+COMMANDS = (credit, receipt, refund, ledger)

@@ -235,6 +235,28 @@ def test_a_receipt_of_nothing_is_an_error(charged: Desk) -> None:
     assert fails(charged("receipt", "r9")) == "There is no request r9."
 
 
+def test_a_refund_prints_the_new_balance(charged: Desk) -> None:
+    """What was paid is back, the receipt shows it, and the books add up."""
+    assert charged.says("account", "show", "a@b.c", "--json").count("4.989958999") == 1
+    assert charged.says("refund", "r1", "--memo", "wrong answer") == "5"
+    shown = charged.json("receipt", "r1")
+    assert (shown["settled_usd"], shown["refunded_usd"]) == ("0.010041001", "0.010041001")
+    assert (shown["transfers"][1]["kind"], shown["transfers"][1]["memo"]) == ("refund", "wrong answer")
+    assert charged.json("account", "show", "a@b.c")["spent_usd"] == "0"
+    assert charged.json("key", "list", "a@b.c")[0]["spent_usd"] == "0"
+    assert charged.says("ledger", "check") == "clean: 3 transfers, 1 requests, sum 0"
+
+
+def test_what_cannot_be_refunded_is_one_line(charged: Desk) -> None:
+    """Unknown, not settled, or refunded before: nothing moves."""
+    serve(charged, "r2", state="void", cost=0)
+    charged.says("refund", "r1")
+    assert fails(charged("refund", "r9")) == "r9: There is no such request."
+    assert fails(charged("refund", "r2")) == "r2: This request is void: nothing was charged."
+    assert fails(charged("refund", "r1")) == "r1: This request was already refunded."
+    assert charged.json("account", "show", "a@b.c")["balance_usd"] == "5"
+
+
 def test_shortfalls_are_listed_below_clean_books(charged: Desk) -> None:
     """They are a loss to look into, and no reason for an alarm."""
     serve(charged, "r2", payable=5_000_000)
