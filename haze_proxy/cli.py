@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from haze_proxy import cli_money, config
+from haze_proxy import cli_codes, cli_money, config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
 from haze_proxy.cli_output import (
     account_row,
@@ -239,5 +239,5 @@ def _directory(settings: Config) -> "Directory":
         return Directory(settings, os.environ, known(directory.channels, channel_models.load(connection)))
 
 
-for each in cli_money.COMMANDS:
+for each in (*cli_money.COMMANDS, cli_codes.code):
     main.add_command(each)

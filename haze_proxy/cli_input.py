@@ -12,6 +12,7 @@ from haze_proxy.config import USD_MAX, ConfigError
 from haze_proxy.errors import HazeError
 from haze_proxy.money import receipt
 from haze_proxy.store.accounts import AccountError
+from haze_proxy.store.codes import CodeError
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.receipts import UnknownRequestError
@@ -21,6 +22,8 @@ from haze_proxy.store.transfers import AlreadyMovedError
 # What one command may move, and the most a key may be allowed: far from the ends of SQLite's integers.
 COUNT_MAX = 10**12
 EMAIL_MAX = 254
+# How many codes one command makes.
+CODES_MAX = 10_000
 HOURS = {"h": 1, "d": 24}
 
 # Told to the owner as they stand: their messages are one clear line.
@@ -32,6 +35,7 @@ CLEAR = (
     AlreadyMovedError,
     UnknownRequestError,
     RefundError,
+    CodeError,
     HazeError,
 )
 
@@ -112,6 +116,7 @@ class Expiry(click.ParamType[int]):
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 EMAIL, USD, EXPIRY = Email(), Usd(), Expiry()
 COUNT = click.IntRange(1, COUNT_MAX)
+CODES = click.IntRange(1, CODES_MAX)
 
 
 def password_hash(from_stdin: bool) -> str | None:

@@ -81,6 +81,18 @@ QUESTIONS = (
         " AND epoch <> (SELECT max(id) FROM epochs)",
         "Request {id} is open, but its server (epoch {epoch}) is gone.",
     ),
+    (
+        "SELECT codes.id FROM codes LEFT JOIN transfers ON idempotency_key = 'code:' || codes.id AND kind = 'code'"
+        " AND debit = 'house:promotion' AND credit = 'account:' || account_id AND transfers.amount = codes.amount"
+        " WHERE redeemed_at IS NOT NULL AND transfers.id IS NULL",
+        "Code {id} was redeemed, but its account did not get what it is worth.",
+    ),
+    (
+        "SELECT transfers.id FROM transfers LEFT JOIN codes"
+        " ON codes.id = CAST(substr(idempotency_key, 6) AS INTEGER) AND redeemed_at IS NOT NULL"
+        " WHERE kind = 'code' AND codes.id IS NULL",
+        "Transfer {id} is of a code that nobody redeemed.",
+    ),
 )
 REQUESTS = (
     "SELECT requests.id, account_id, key_id, state, ended_at, cost, shortfall, price, server_tools, upstream_cost,"

@@ -117,6 +117,30 @@ SABOTAGE = {
         ),
         ["Request r1 is open, but its server (epoch 1) is gone."],
     ),
+    "a code that gave nothing": (
+        (
+            "INSERT INTO codes (digest, prefix, amount, created_at, redeemed_at, account_id)"
+            " VALUES (x'00', 'haze-', 5, 0, 1, 1)"
+        ),
+        ["Code 1 was redeemed, but its account did not get what it is worth."],
+    ),
+    "a code that gave less": (
+        (
+            "INSERT INTO codes (digest, prefix, amount, created_at, redeemed_at, account_id)"
+            " VALUES (x'00', 'haze-', 5, 0, 1, 1);"
+            " INSERT INTO transfers (debit, credit, amount, kind, idempotency_key, created_at)"
+            " VALUES ('house:promotion', 'account:1', 4, 'code', 'code:1', 0)"
+        ),
+        ["Code 1 was redeemed, but its account did not get what it is worth."],
+    ),
+    "a code that gave before it was redeemed": (
+        (
+            "INSERT INTO codes (digest, prefix, amount, created_at) VALUES (x'00', 'haze-', 5, 0);"
+            " INSERT INTO transfers (debit, credit, amount, kind, idempotency_key, created_at)"
+            " VALUES ('house:promotion', 'account:1', 5, 'code', 'code:1', 0)"
+        ),
+        ["Transfer 3 is of a code that nobody redeemed."],
+    ),
     "a key that forgot": ("UPDATE keys SET spent = 1", ["Key 1 has spent 1, but its requests cost 30."]),
 }
 
