@@ -113,8 +113,21 @@ class Expiry(click.ParamType[int]):
         return int(moment.timestamp() * 1000)
 
 
+class Day(click.ParamType[int]):
+    """A day such as 2026-11-25, as the millisecond since 1970 with which it begins (UTC)."""
+
+    name = "DAY"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The words of a command line as a day."""
+        try:
+            return int(datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
+        except ValueError:
+            self.fail(f"{value!r} is not a day such as 2026-11-25.", param, ctx)
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-EMAIL, USD, EXPIRY = Email(), Usd(), Expiry()
+EMAIL, USD, EXPIRY, DAY = Email(), Usd(), Expiry(), Day()
 COUNT = click.IntRange(1, COUNT_MAX)
 CODES = click.IntRange(1, CODES_MAX)
 

@@ -3,16 +3,18 @@
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_input import EMAIL, USD, Commands, as_json_option
-from haze_proxy.cli_output import time_text
+from haze_proxy.cli_input import DAY, EMAIL, USD, Commands, as_json_option
+from haze_proxy.cli_output import print_rows, time_text
 from haze_proxy.cli_receipt import print_receipt
 from haze_proxy.cli_store import now_ms, store
 from haze_proxy.money.receipt import usd
-from haze_proxy.store import accounts, database, proof, receipts, refunds, transfers
+from haze_proxy.store import accounts, database, proof, receipts, reconciliation, refunds, transfers
+from haze_proxy.store.reconciliation import Drift
 from haze_proxy.store.transfers import Transfer
 
 
@@ -51,6 +53,31 @@ def refund(path: Path, request_id: str, memo: str | None) -> None:
     with store(config.load(path)) as connection, database.transaction(connection):
         given = refunds.give(connection, request_id, memo, now_ms())
     click.echo(usd(given.balance))
+
+
+@click.command()
+@click.option("--day", type=DAY, help="Only this one (UTC).")
+@as_json_option
+@click.pass_obj
+def reconcile(path: Path, day: int | None, as_json: bool) -> None:
+    """What requests cost here beside what the upstreams say they cost, by day, channel and model."""
+    with store(config.load(path)) as connection, database.snapshot(connection):
+        rows = [_drift(each) for each in reconciliation.drifts(connection, day)]
+    print_rows(rows, as_json)
+
+
+def _drift(each: Drift) -> dict[str, Any]:
+    return {
+        "day": each.day,
+        "channel": each.channel,
+        "model": each.model,
+        "requests_with_upstream_cost": each.reported,
+        "cost_usd": usd(each.cost),
+        "upstream_cost_usd": usd(each.upstream_cost),
+        "difference_usd": usd(each.difference),
+        "requests_without_upstream_cost": each.unreported,
+        "uncompared_cost_usd": usd(each.unreported_cost),
+    }
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -94,4 +121,4 @@ def ledger_export(path: Path, /, **_: bool) -> None:
 
 
 EXPORTED = ("id", "created_at", "kind", "debit", "credit", "amount_usd", "request_id", "idempotency_key", "memo")
-COMMANDS = (credit, receipt, refund, ledger)
+COMMANDS = (credit, receipt, refund, reconcile, ledger)

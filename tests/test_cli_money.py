@@ -265,3 +265,28 @@ def test_shortfalls_are_listed_below_clean_books(charged: Desk) -> None:
     assert shortfall == (
         "shortfall, the house's loss: 0.005041001 USD of r2, 2023-11-14T22:13:22.000Z, a@b.c, m on two"
     )
+
+
+def test_receipts_are_reconciled_with_the_providers_figures(charged: Desk) -> None:
+    """Where the two drift apart a price is wrong; the owner sees the day, the channel and the model."""
+    serve(charged, "r2", upstream_cost=None)
+    [shown] = charged.json("reconcile")
+    assert shown == {
+        "day": "2023-11-14",
+        "channel": "two",
+        "model": "um",
+        "requests_with_upstream_cost": 1,
+        "cost_usd": "0.010041001",
+        "upstream_cost_usd": "0.01003",
+        "difference_usd": "0.000011001",
+        "requests_without_upstream_cost": 1,
+        "uncompared_cost_usd": "0.010041001",
+    }
+    assert charged.json("reconcile", "--day", "2023-11-14") == [shown]
+    assert charged.json("reconcile", "--day", "2023-11-15") == []
+
+
+@pytest.mark.parametrize("day", ["yesterday", "2023-02-30", "14.11.2023", ""])
+def test_what_is_no_day_is_refused(charged: Desk, day: str) -> None:
+    """An empty listing of a mistyped day would look like a day without drift."""
+    assert "--day" in fails(charged("reconcile", "--day", day))
