@@ -1,5 +1,7 @@
 """The proof that the books add up finds what does not."""
 
+import tracemalloc
+
 import pytest
 
 from haze_proxy.money.prices import Price
@@ -179,3 +181,23 @@ def test_shortfalls_are_named_and_are_no_complaint(books, open_request) -> None:
     assert books.check() == []
     [row] = proof.shortfalls(books.connection)
     assert (row["id"], row["email"], row["channel"], row["cost"], row["shortfall"]) == ("r1", "a@b.c", "c", 30, 5)
+
+
+def test_the_proof_takes_no_more_memory_for_more_rows(books, open_request) -> None:
+    """It is run beside a gateway that has lived for years: a million requests must not fill the memory."""
+    opened = open_request(books, books.account(10**6))
+    books.end(opened, 30)
+    columns = [row["name"] for row in books.connection.execute("PRAGMA table_info(requests)")][1:]
+    books.connection.executescript(
+        "BEGIN; WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        f" INSERT INTO requests (id, {', '.join(columns)}) SELECT 'r' || i, {', '.join(columns)} FROM n, requests;"
+        " INSERT INTO transfers (debit, credit, amount, kind, request_id, created_at)"
+        " SELECT 'account:1', 'house:revenue', 30, 'charge', id, 0 FROM requests WHERE id <> 'r1';"
+        " UPDATE keys SET spent = 30 * 20000; COMMIT"
+    )
+    tracemalloc.start()
+    try:
+        assert (sum(1 for _ in proof.complaints(books.connection)), proof.size(books.connection)[1]) == (0, 20_000)
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
