@@ -64,7 +64,7 @@ def create_app(
 
     `fatal` is told in one line when the process must end because the store cannot be trusted any more.
     """
-    keyring, wallet = Keyring(), Wallet()
+    keyring, wallet = Keyring(), Wallet(_now_ms)
     books, paces, refused = Books(wallet), Paces(clock), Refusals()
     directory = Live(Directory(settings, environ))
     shared: dict[web.AppKey[Any], object] = {
@@ -215,7 +215,9 @@ async def _look(connection: Connection, watch: Watch, app: web.Application) -> N
 def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
     for change in changes.keys:
         keyring.change(change)
-        wallet.set_spent(change.key.id, change.key.spent, change.key.budget)
+        key = change.key
+        wallet.set_budget(key.id, key.budget, key.budget_period)
+        wallet.set_spent(key.id, key.spent, key.period_spent, key.period_started)
     for account_id, amount in changes.balances:
         wallet.set_balance(account_id, amount)
 

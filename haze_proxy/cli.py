@@ -26,6 +26,7 @@ from haze_proxy.cli_output import (
 from haze_proxy.cli_store import now_ms, store
 from haze_proxy.config import Config
 from haze_proxy.money import receipt
+from haze_proxy.money.periods import PERIODS, TOTAL
 from haze_proxy.store import accounts, channel_health, channel_models, database, keys, requests, transfers
 from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.keys import NewKey
@@ -129,12 +130,15 @@ def key() -> None:
 @click.option("--rpm", type=COUNT, help="Requests a minute.")
 @click.option("--tpm", type=COUNT, help="Tokens a minute.")
 @click.option("--concurrent", type=COUNT, help="Requests at the same time.")
-@click.option("--budget", type=USD, help="The most it may ever spend.")
+@click.option("--budget", type=USD, help="The most it may spend, ever or in each --budget-period.")
+@click.option("--budget-period", type=click.Choice(PERIODS), help="How often its budget begins anew (UTC).")
 @click.option("--models", metavar="A,B", help="The only models it may use.")
 @click.option("--expires", type=EXPIRY, help="When it ends; a day ends it as it begins (UTC).")
 @click.pass_obj
 def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> None:
     """Make a key and print it: it is shown once and never again."""
+    if wanted["budget_period"] and not wanted["budget"]:
+        raise click.BadParameter("needs --budget.", param_hint="--budget-period")
     settings = config.load(path)
     limits = settings.limits
     new = NewKey(
@@ -143,6 +147,7 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
         tokens_per_minute=wanted["tpm"] or limits.tokens_per_minute,
         concurrent_requests=wanted["concurrent"] or limits.concurrent_requests,
         budget=wanted["budget"],
+        budget_period=wanted["budget_period"] or TOTAL,
         models=model_ids(models),
         expires_at=wanted["expires"],
     )
@@ -163,7 +168,7 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
 def key_list(path: Path, email: str, as_json: bool) -> None:
     """An account's keys, revoked ones too."""
     with store(config.load(path)) as connection, database.snapshot(connection):
-        rows = [key_row(each) for each in keys.of_account(connection, accounts.find(connection, email).id)]
+        rows = [key_row(each, now_ms()) for each in keys.of_account(connection, accounts.find(connection, email).id)]
     print_rows(rows, as_json)
 
 

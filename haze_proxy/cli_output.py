@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from haze_proxy.money import receipt
+from haze_proxy.money import periods, receipt
 from haze_proxy.store import accounts
 from haze_proxy.store.accounts import Account
 from haze_proxy.store.channel_health import Resting
@@ -33,8 +33,9 @@ def account_row(connection: sqlite3.Connection, each: Account) -> dict[str, Any]
     }
 
 
-def key_row(each: Key) -> dict[str, Any]:
-    """A key as it is shown: what is visible of it, and its limits."""
+def key_row(each: Key, now_ms: int) -> dict[str, Any]:
+    """A key as it is shown: what is visible of it, its limits, and what is left of its budget now."""
+    left = each.budget_left(now_ms)
     return {
         "id": each.id,
         "prefix": each.prefix,
@@ -43,6 +44,9 @@ def key_row(each: Key) -> dict[str, Any]:
         "tokens_per_minute": each.tokens_per_minute,
         "concurrent_requests": each.concurrent_requests,
         "budget_usd": None if each.budget is None else receipt.usd(each.budget),
+        "budget_period": None if each.budget is None else each.budget_period,
+        "budget_left_usd": None if left is None else receipt.usd(max(0, left)),
+        "budget_resets_at": None if left is None else time_text(periods.end(each.budget_period, now_ms)),
         "spent_usd": receipt.usd(each.spent),
         "models": each.models,
         "created_at": time_text(each.created_at),

@@ -167,6 +167,9 @@ def test_a_new_key_gets_the_configured_limits(desk: Desk) -> None:
         "tokens_per_minute": 70,
         "concurrent_requests": 3,
         "budget_usd": None,
+        "budget_period": None,
+        "budget_left_usd": None,
+        "budget_resets_at": None,
         "spent_usd": "0",
         "models": None,
         "expires_at": None,
@@ -199,12 +202,27 @@ def test_a_key_can_end_some_time_from_now(desk: Desk, words: str, span: timedelt
     assert before - timedelta(seconds=1) < datetime.fromisoformat(shown["expires_at"]) - span <= datetime.now(UTC)
 
 
+@pytest.mark.parametrize(
+    ("words", "period", "resets"),
+    [((), "total", None), (("--budget-period", "day"), "day", "T00:00:00.000Z"),
+     (("--budget-period", "month"), "month", "-01T00:00:00.000Z"), (("--budget-period", "total"), "total", None)],
+    ids=["not said", "day", "month", "total"],
+)  # fmt: skip
+def test_a_budget_can_begin_anew(desk: Desk, words: tuple[str, ...], period: str, resets: str | None) -> None:
+    """Five dollars a day, or five for good: the listing says which, what is left, and when it begins anew."""
+    desk.says("key", "add", "a@b.c", "--budget", "5", *words)
+    [shown] = desk.json("key", "list", "a@b.c")
+    assert (shown["budget_usd"], shown["budget_period"], shown["budget_left_usd"]) == ("5", period, "5")
+    assert (shown["budget_resets_at"] or "").endswith(resets or "")
+
+
 REFUSED_KEYS = {
     "--expires": ["2020-01-01", "0d", "30", "30m", "soon", "2027-02-30", "9999999d", "", "-1d"],
     "--rpm": ["0", "-1", "many", "1.5", "1000000000001"],
     "--tpm": ["0"],
     "--concurrent": ["0"],
     "--models": ["", ",", " "],
+    "--budget-period": ["day", "year", ""],
 }
 
 

@@ -41,12 +41,15 @@ def _facts(key: Key) -> dict[str, Any]:
 
 def _money(key: Key, wallet: Wallet) -> dict[str, Any]:
     balance, held, spent, left = wallet.standing(key.account_id, key.id)
+    resets_at = wallet.resets_at(key.id)
     return {
         "limit": None if key.budget is None else key.budget / NANO_PER_USD,
         "limit_remaining": None if left is None else left / NANO_PER_USD,
         "usage": spent / NANO_PER_USD,
         "budget_usd": None if key.budget is None else usd(key.budget),
         "budget_left_usd": None if left is None else usd(left),
+        "budget_period": None if key.budget is None else key.budget_period,
+        "budget_resets_at": None if resets_at is None else _iso(resets_at),
         "spent_usd": usd(spent),
         "balance_usd": usd(balance),
         "held_usd": usd(held),

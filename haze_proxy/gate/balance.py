@@ -1,12 +1,13 @@
 """Can they pay? Finds who would serve the request, prices it high, and sets money aside before any is spent."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from haze_proxy.channels.directory import Candidate, Directory, session_of
-from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID
+from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID, WALLET
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
@@ -136,12 +137,18 @@ def _can_charge(candidate: Candidate, protocol: str, tool: str) -> bool:
 def _too_little(request: web.Request, short: ShortError) -> str:
     needed, available = receipt.usd(short.needed), receipt.usd(short.available)
     if short.budget:
-        return f"This API key's budget is used up: the request needs up to ${needed}, ${available} are left of it."
+        resets_at = request.app[WALLET].resets_at(request[CALLER].id)
+        text = f"This API key's budget is used up: the request needs up to ${needed}, ${available} are left of it."
+        return text if resets_at is None else f"{text} It begins anew at {_iso(resets_at)}."
     email = request.app[KEYRING].emails.get(request[CALLER].account_id, "EMAIL")
     return (
         f"Insufficient balance: the request needs up to ${needed}, ${available} are available. "
         f"The owner of this Haze can top up: haze-proxy credit {email} USD"
     )
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def limit_of(ask: Ask, candidate: Candidate) -> int:

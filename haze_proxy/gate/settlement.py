@@ -154,7 +154,8 @@ class Books:
     def _committed(self, key: Key, hold: RequestHold, ended: Ended, result: Any) -> None:
         if isinstance(result, Standing):
             self.wallet.set_balance(key.account_id, result.balance)
-            self.wallet.add_spent(key.id, result.spent)
+            spent = result.spent
+            self.wallet.set_spent(key.id, spent.total, spent.in_period, spent.period_started)
         hold.release()
         if isinstance(result, Unavailable):
             # Whoever waited was told so and pays nothing. The row will say it, and keeps its place until it can.

@@ -3,11 +3,16 @@
 The wallet lives in memory and is the only judge of admission, so placing a hold is one synchronous step that no other
 request can come between. It never invents a balance: those come from the database, at start and after each commit. A
 hold is kept until the balance it turned into has come back, so money is never counted twice on the way.
+
+A key's budget begins anew with each of its periods, when somebody first asks after the turn: what was spent is nothing
+again, what is held stays held.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from haze_proxy.money import periods
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,7 +20,7 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class Purse:
-    """One account, or one key's budget, in nano-dollars. `has` is None where nothing limits it."""
+    """An account's money in nano-dollars. `has` is None where nothing limits it."""
 
     has: int | None
     held: int = 0
@@ -24,6 +29,28 @@ class Purse:
     def available(self) -> int | None:
         """What may still be held; None: no limit."""
         return None if self.has is None else self.has - self.held
+
+
+@dataclass(slots=True)
+class Budget(Purse):
+    """A key's budget: `has` is what is left of `limit` (None: no budget) in a period that ends at `ends_at` (ms)."""
+
+    now_ms: Callable[[], int] = field(kw_only=True)
+    limit: int | None = None
+    period: str = periods.TOTAL
+    ends_at: int | None = None
+
+    @property
+    def available(self) -> int | None:
+        """What may still be held in the period that is now; None: no limit."""
+        if self.ends_at is not None and (now := self.now_ms()) >= self.ends_at:
+            self.count(0, now)
+        return None if self.has is None else self.has - self.held
+
+    def count(self, spent: int, at_ms: int) -> None:
+        """`spent` is gone in the period that contains `at_ms`. A shortfall can leave less than nothing."""
+        self.has = None if self.limit is None else self.limit - spent
+        self.ends_at = periods.end(self.period, at_ms)
 
 
 class ShortError(Exception):
@@ -84,27 +111,26 @@ class Hold(Generic[T, R]):
 
 @dataclass(slots=True)
 class Wallet:
-    """The purses of all accounts and keys."""
+    """The purses of all accounts and keys. `now_ms` tells the time in ms since 1970: budgets have periods."""
 
+    now_ms: Callable[[], int]
     accounts: dict[int, Purse] = field(default_factory=dict)
-    budgets: dict[int, Purse] = field(default_factory=dict)
+    budgets: dict[int, Budget] = field(default_factory=dict)
     spent: dict[int, int] = field(default_factory=dict)
 
     def set_balance(self, account_id: int, balance: int) -> None:
         """The committed balance of an account, as the database has it."""
         self._account(account_id).has = balance
 
-    def add_spent(self, key_id: int, spent: int) -> None:
-        """What a key has spent after a charge; its budget is as it was last heard of."""
+    def set_budget(self, key_id: int, limit: int | None, period: str = periods.TOTAL) -> None:
+        """A key's budget (None: no budget) for each period; what is spent of it is told by `set_spent`."""
         budget = self._budget(key_id)
-        if budget.has is not None:
-            budget.has -= spent - self.spent.get(key_id, 0)
-        self.spent[key_id] = spent
+        budget.limit, budget.period = limit, period
 
-    def set_spent(self, key_id: int, spent: int, budget: int | None) -> None:
-        """What a key has spent, and its budget (None: no budget). A shortfall can leave less than nothing of it."""
+    def set_spent(self, key_id: int, spent: int, period_spent: int, period_started: int = 0) -> None:
+        """What a key has spent in all, and in the period that began at `period_started` (ms since 1970)."""
         self.spent[key_id] = spent
-        self._budget(key_id).has = None if budget is None else budget - spent
+        self._budget(key_id).count(period_spent, period_started)
 
     def place(self, account_id: int, key_id: int, amount: int, settle: Callable[[Hold[T, R], T], R]) -> Hold[T, R]:
         """Set `amount` aside for a request, or raise ShortError naming what is missing. 0 asks for nothing."""
@@ -123,9 +149,14 @@ class Wallet:
         spent = self.spent.get(key_id, 0)
         return account.has or 0, account.held, spent, None if left is None else max(0, left)
 
+    def resets_at(self, key_id: int) -> int | None:
+        """When a key's budget begins anew (ms since 1970); None where it has none, or has it once."""
+        budget = self._budget(key_id)
+        return None if budget.available is None else budget.ends_at
+
     def _account(self, account_id: int) -> Purse:
         # An account nobody has spoken of has nothing.
         return self.accounts.get(account_id) or self.accounts.setdefault(account_id, Purse(0))
 
-    def _budget(self, key_id: int) -> Purse:
-        return self.budgets.get(key_id) or self.budgets.setdefault(key_id, Purse(None))
+    def _budget(self, key_id: int) -> Budget:
+        return self.budgets.get(key_id) or self.budgets.setdefault(key_id, Budget(None, now_ms=self.now_ms))

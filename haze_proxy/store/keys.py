@@ -9,6 +9,8 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 
+from haze_proxy.money import periods
+
 PREFIX = "sk-rr-"
 # 32 random bytes in URL-safe base64 without padding.
 SECRET_BYTES = 32
@@ -18,7 +20,10 @@ SHOWN = len(PREFIX) + 6
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key's facts. Budget and spent are nano-dollars; `models` are the ids it may use (None: all); times are ms."""
+    """A key's facts. Budget and spent are nano-dollars; `models` are the ids it may use (None: all); times are ms.
+
+    `period_spent` is what it spent in the period of its budget that began at `period_started`; that one may be over.
+    """
 
     id: int
     account_id: int
@@ -28,7 +33,10 @@ class Key:
     tokens_per_minute: int
     concurrent_requests: int
     budget: int | None
+    budget_period: str
     spent: int
+    period_spent: int
+    period_started: int
     models: tuple[str, ...] | None
     created_at: int
     expires_at: int | None
@@ -37,6 +45,13 @@ class Key:
     def may_use(self, model: str) -> bool:
         """Whether this key may ask for a model."""
         return self.models is None or model in self.models
+
+    def budget_left(self, now_ms: int) -> int | None:
+        """What is left of its budget in the period that is now, holds not taken off; None where it has none."""
+        if self.budget is None:
+            return None
+        is_over = periods.begin(self.budget_period, now_ms) > self.period_started
+        return self.budget - (0 if is_over else self.period_spent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class NewKey:
     tokens_per_minute: int
     concurrent_requests: int
     budget: int | None = None
+    budget_period: str = periods.TOTAL
     models: tuple[str, ...] | None = None
     expires_at: int | None = None
 
@@ -70,7 +86,8 @@ def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: st
     """Store a key's digest and facts; returns its id."""
     cursor = connection.execute(
         "INSERT INTO keys (account_id, name, prefix, digest, requests_per_minute, tokens_per_minute,"
-        " concurrent_requests, budget, models, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " concurrent_requests, budget, budget_period, models, created_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account_id,
             new.name,
@@ -80,12 +97,52 @@ def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: st
             new.tokens_per_minute,
             new.concurrent_requests,
             new.budget,
+            new.budget_period,
             None if new.models is None else json.dumps(new.models),
             now_ms,
             new.expires_at,
         ),
     )
     return int(cursor.lastrowid or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a key has spent, in nano-dollars: in all, and in the period of its budget that began at `period_started`."""
+
+    total: int
+    in_period: int
+    period_started: int
+
+
+def spend(connection: sqlite3.Connection, key_id: int, cost: int, now_ms: int) -> Spent:
+    """Count a cost that is settled at `now_ms`, in the transaction of its charge; a period may begin with it."""
+    row = connection.execute(
+        "UPDATE keys SET spent = spent + ?, period_spent = period_spent + ? WHERE id = ?"
+        " RETURNING spent, period_spent, period_started, budget_period",
+        (cost, cost, key_id),
+    ).fetchone()
+    began = periods.begin(row["budget_period"], now_ms)
+    if began == row["period_started"]:
+        return Spent(row["spent"], row["period_spent"], began)
+    # A clock that was set back settles in a period that is over: it counts in all, and not in the one that runs.
+    turned = began > row["period_started"]
+    in_period, started = (cost, began) if turned else (row["period_spent"] - cost, row["period_started"])
+    connection.execute(
+        "UPDATE keys SET period_spent = ?, period_started = ? WHERE id = ?", (in_period, started, key_id)
+    )
+    return Spent(row["spent"], in_period, started)
+
+
+def take_back(connection: sqlite3.Connection, key_id: int, amount: int, settled_at: int) -> None:
+    """A refund of what was settled at `settled_at`: it was not spent, nor in its period if that still runs."""
+    # The revision tells a running server, which otherwise hears of what a key has spent from its own charges alone.
+    connection.execute("UPDATE clock SET revision = revision + 1")
+    connection.execute(
+        "UPDATE keys SET spent = spent - ?, period_spent = period_spent - iif(? >= period_started, ?, 0),"
+        " revision = (SELECT revision FROM clock) WHERE id = ?",
+        (amount, settled_at, amount, key_id),
+    )
 
 
 def of_account(connection: sqlite3.Connection, account_id: int) -> list[Key]:
@@ -130,8 +187,8 @@ def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> Key:
 
 
 COLUMNS = (
-    "id, account_id, name, prefix, requests_per_minute, tokens_per_minute, concurrent_requests, budget, spent, models,"
-    " created_at, expires_at, revoked_at"
+    "id, account_id, name, prefix, requests_per_minute, tokens_per_minute, concurrent_requests, budget, budget_period,"
+    " spent, period_spent, period_started, models, created_at, expires_at, revoked_at"
 )
 SELECT = f"SELECT {COLUMNS} FROM keys"
 

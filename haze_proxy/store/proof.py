@@ -16,13 +16,16 @@ def complaints(connection: sqlite3.Connection) -> Iterator[str]:
     for question, text in QUESTIONS:
         for row in connection.execute(question):
             yield text.format(**dict(row))
-    spent: Counter[int] = Counter()
+    keys = connection.execute("SELECT id, spent, period_spent, period_started FROM keys").fetchall()
+    spent, in_period = Counter[int](), Counter[int]()
+    started = {key["id"]: key["period_started"] for key in keys}
     for row in connection.execute(REQUESTS):
         yield from _request(row)
-        spent[row["key_id"]] += row["cost"] - row["refunded"]
-    for row in connection.execute("SELECT id, spent FROM keys"):
-        if row["spent"] != spent[row["id"]]:
-            yield f"Key {row['id']} has spent {row['spent']}, but its requests cost {spent[row['id']]}."
+        key_id, cost = row["key_id"], row["cost"] - row["refunded"]
+        spent[key_id] += cost
+        if row["ended_at"] is None or row["ended_at"] >= started[key_id]:
+            in_period[key_id] += cost
+    yield from _spent(keys, spent, in_period)
 
 
 def check(connection: sqlite3.Connection) -> list[str]:
@@ -102,6 +105,15 @@ REQUESTS = (
     " LEFT JOIN transfers AS short ON short.request_id = requests.id AND short.kind = 'shortfall'"
     " LEFT JOIN transfers AS back ON back.request_id = requests.id AND back.kind = 'refund'"
 )
+
+
+def _spent(keys: list[sqlite3.Row], spent: Counter[int], in_period: Counter[int]) -> Iterator[str]:
+    for key in keys:
+        costs, since = spent[key["id"]], in_period[key["id"]]
+        if key["spent"] != costs:
+            yield f"Key {key['id']} has spent {key['spent']}, but its requests cost {costs}."
+        elif key["period_spent"] != since:
+            yield f"Key {key['id']} has spent {key['period_spent']} in its period, but its requests cost {since}."
 
 
 def _request(row: sqlite3.Row) -> Iterator[str]:

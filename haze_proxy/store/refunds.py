@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from haze_proxy.store import transfers
+from haze_proxy.store import keys, transfers
 from haze_proxy.store.transfers import Transfer
 
 
@@ -25,7 +25,7 @@ def give(connection: sqlite3.Connection, request_id: str, memo: str | None, now_
     A shortfall was never paid, so it does not come back. Raises RefundError where there is nothing to give.
     """
     row = connection.execute(
-        "SELECT account_id, key_id, state, cost - shortfall AS paid, EXISTS (SELECT 1 FROM transfers"
+        "SELECT account_id, key_id, state, ended_at, cost - shortfall AS paid, EXISTS (SELECT 1 FROM transfers"
         " WHERE request_id = requests.id AND kind = 'refund') AS done FROM requests WHERE id = ?",
         (request_id,),
     ).fetchone()
@@ -33,7 +33,7 @@ def give(connection: sqlite3.Connection, request_id: str, memo: str | None, now_
         raise RefundError(f"{request_id}: {complaint}")
     name = transfers.account(row["account_id"])
     transfers.move(connection, Transfer(transfers.REVENUE, name, row["paid"], "refund", request_id, memo=memo), now_ms)
-    _take_off(connection, row["key_id"], row["paid"])
+    keys.take_back(connection, row["key_id"], row["paid"], row["ended_at"])
     return Refund(row["paid"], transfers.balance(connection, name))
 
 
@@ -45,11 +45,3 @@ def _complaint(row: sqlite3.Row | None) -> str | None:
     if row["state"] != "settled":
         return f"This request is {row['state']}: nothing was charged."
     return None if row["paid"] else "This request cost its account nothing."
-
-
-def _take_off(connection: sqlite3.Connection, key_id: int, amount: int) -> None:
-    # The revision tells a running server, which otherwise hears of what a key has spent from its own charges alone.
-    connection.execute("UPDATE clock SET revision = revision + 1")
-    connection.execute(
-        "UPDATE keys SET spent = spent - ?, revision = (SELECT revision FROM clock) WHERE id = ?", (amount, key_id)
-    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from haze_proxy.store import transfers
+from haze_proxy.store import keys, transfers
+from haze_proxy.store.keys import Spent
 from haze_proxy.store.transfers import Transfer
 
 
@@ -58,7 +59,7 @@ class Standing:
     """What an end left behind, read inside its transaction: the account's balance and what the key has spent."""
 
     balance: int
-    spent: int
+    spent: Spent
 
 
 class AlreadyEndedError(Exception):
@@ -125,10 +126,8 @@ def end(connection: sqlite3.Connection, ended: Ended) -> Standing:
     paid = min(ended.cost, ended.payable, transfers.balance(connection, name)) if ended.cost else 0
     _write(connection, ended, ended.cost - paid)
     _charge(connection, ended, name, paid)
-    spent = connection.execute(
-        "UPDATE keys SET spent = spent + ? WHERE id = ? RETURNING spent", (ended.cost, opened.key_id)
-    ).fetchone()
-    return Standing(transfers.balance(connection, name), spent[0])
+    spent = keys.spend(connection, opened.key_id, ended.cost, ended.ended_at)
+    return Standing(transfers.balance(connection, name), spent)
 
 
 def _charge(connection: sqlite3.Connection, ended: Ended, name: str, paid: int) -> None:

@@ -1,7 +1,9 @@
 """GET /v1/key: what this key may, has used, and has left."""
 
 import asyncio
+import re
 import time
+from datetime import UTC, datetime, timedelta
 
 from gateway import Haze
 from provider import Provider, Reply, whole
@@ -45,6 +47,31 @@ async def test_a_budget_and_its_rest_are_shown(chained: Haze) -> None:
     assert (data["limit"], data["limit_remaining"]) == (0.001, 0.000959)
     assert (data["models"], data["expires_at"]) == (["paid"], "2096-10-02T07:06:40Z")
     assert (data["limits"]["requests_per_minute"], data["limits"]["requests_left"]) == (60, 9)
+
+
+async def test_a_budget_with_a_period_says_when_it_begins_anew(chained: Haze) -> None:
+    """Who is told 402 wants to know whether to wait or to ask for more; what was spent in a period that is over is not
+    of this one.
+    """
+    key = await chained.known(chained.account("1", email="b@example.com", budget=1_000_000, budget_period="day"))
+    assert (await chained.ask("chat", "paid", key=key, max_tokens=10)).status == 200
+    data = (await chained.get("/v1/key", key=key)).json()["data"]
+    assert (data["budget_period"], data["budget_left_usd"]) == ("day", "0.000959")
+    tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    assert data["budget_resets_at"] == tomorrow.strftime("%Y-%m-%dT%H:%M:%SZ")
+    chained.rows("UPDATE keys SET period_started = period_started - 86400000, name = 'yesterday' WHERE id = 2")
+    async with asyncio.timeout(5):
+        while (data := (await chained.get("/v1/key", key=key)).json()["data"])["name"] != "yesterday":
+            await asyncio.sleep(0.02)
+    assert (data["budget_left_usd"], data["spent_usd"]) == ("0.001", "0.000041")
+
+
+async def test_a_budget_that_is_used_up_refuses_until_its_turn(chained: Haze) -> None:
+    """The refusal names the key's budget, not the account's balance, and when to come again."""
+    key = await chained.known(chained.account("1", email="b@example.com", budget=50_000, budget_period="month"))
+    answer = await chained.ask("chat", "paid", key=key, max_tokens=1000)
+    assert answer.status == 402
+    assert re.search(r"budget is used up.*It begins anew at \d{4}-\d\d-01T00:00:00Z\.", answer.error()["message"])
 
 
 async def test_a_key_without_money_is_still_shown(haze: Haze) -> None:

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from haze_proxy.money.periods import DAY_MS
 from haze_proxy.money.wallet import Hold, ShortError, Wallet
 
 ACCOUNT, KEY = 1, 7
+NOON = 1_799_971_200_000 + DAY_MS // 2
 
 
 def _settle(hold: Hold[Any, Any], outcome: Any) -> Any:
@@ -17,10 +19,15 @@ def _settle(hold: Hold[Any, Any], outcome: Any) -> Any:
 
 
 def _wallet(balance: int, budget: int | None = None, spent: int = 0) -> Wallet:
-    wallet = Wallet()
+    wallet = Wallet(lambda: 0)
     wallet.set_balance(ACCOUNT, balance)
-    wallet.set_spent(KEY, spent, budget)
+    _budget(wallet, budget, spent)
     return wallet
+
+
+def _budget(wallet: Wallet, budget: int | None, spent: int = 0) -> None:
+    wallet.set_budget(KEY, budget)
+    wallet.set_spent(KEY, spent, spent)
 
 
 def _available(wallet: Wallet, account: int = ACCOUNT) -> int:
@@ -88,7 +95,7 @@ def test_one_account_does_not_hold_the_money_of_another() -> None:
 
 def test_a_stranger_has_nothing() -> None:
     """An account nobody has spoken of cannot be spent from."""
-    wallet = Wallet()
+    wallet = Wallet(lambda: 0)
     assert _available(wallet, 99) == 0
     with pytest.raises(ShortError):
         wallet.place(99, 99, 1, _settle)
@@ -202,15 +209,82 @@ def test_a_release_gives_back_once() -> None:
 
 
 def test_a_new_budget_does_not_forget_what_is_held() -> None:
-    """A period's turn resets what was spent and never touches what is running."""
+    """The owner gives a key more, or less, while its requests run."""
     wallet = _wallet(1000, 100)
     wallet.place(ACCOUNT, KEY, 80, _settle)
-    wallet.set_spent(KEY, 0, 100)
+    _budget(wallet, 100)
     with pytest.raises(ShortError) as caught:
         wallet.place(ACCOUNT, KEY, 30, _settle)
     assert caught.value.available == 20
-    wallet.set_spent(KEY, 0, None)
+    _budget(wallet, None)
     wallet.place(ACCOUNT, KEY, 300, _settle)
+
+
+class Periods:
+    """A wallet whose time a test moves, and a key with 100 for each day; 40 of today are spent."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.wallet = Wallet(lambda: self.now)
+        self.wallet.set_balance(ACCOUNT, 1000)
+        self.wallet.set_budget(KEY, 100, "day")
+        self.wallet.set_spent(KEY, 540, 40, NOON - DAY_MS // 2)
+
+    def left(self) -> int | None:
+        """What is left of the budget."""
+        return self.wallet.standing(ACCOUNT, KEY)[3]
+
+
+def test_a_periods_turn_forgets_what_was_spent_and_not_what_is_held() -> None:
+    """A request that runs across midnight is paid by the new day, and is not to be paid twice."""
+    day = Periods()
+    hold = day.wallet.place(ACCOUNT, KEY, 50, _settle)
+    day.now = NOON + DAY_MS // 2 - 1
+    assert (day.left(), hold.extend(11)) == (10, False)
+    day.now += 1
+    assert day.left() == 50
+    assert hold.extend(50)
+    with pytest.raises(ShortError):
+        day.wallet.place(ACCOUNT, KEY, 1, _settle)
+    hold.release()
+    assert (day.left(), day.wallet.resets_at(KEY)) == (100, NOON + DAY_MS * 3 // 2)
+
+
+def test_a_charge_of_yesterday_that_is_committed_today_is_yesterdays() -> None:
+    """Its commit arrives after midnight, when somebody has asked already."""
+    day = Periods()
+    day.now += DAY_MS
+    assert day.left() == 100
+    day.wallet.set_spent(KEY, 560, 60, NOON - DAY_MS // 2)
+    assert day.left() == 100
+    day.wallet.set_spent(KEY, 565, 5, NOON + DAY_MS // 2)
+    assert day.left() == 95
+
+
+def test_a_restart_in_the_middle_of_a_period_knows_what_it_has_spent() -> None:
+    """Else a key could spend its budget once for each restart; and after a long sleep the old period is over."""
+    day = Periods()
+    assert (day.left(), day.wallet.resets_at(KEY)) == (60, NOON + DAY_MS // 2)
+    day.now += 400 * DAY_MS
+    assert (day.left(), day.wallet.resets_at(KEY)) == (100, NOON + 400 * DAY_MS + DAY_MS // 2)
+
+
+def test_a_key_that_has_never_spent_anything_has_its_whole_budget() -> None:
+    """Its period was never begun by a charge."""
+    day = Periods()
+    day.wallet.set_budget(KEY, 7, "month")
+    day.wallet.set_spent(KEY, 0, 0)
+    assert day.left() == 7
+
+
+def test_what_ends_once_never_resets() -> None:
+    """A budget for good has no next period, and without a budget there is nothing to reset."""
+    assert _wallet(100, 50).resets_at(KEY) is None
+    wallet = Wallet(lambda: NOON)
+    wallet.set_budget(KEY, None, "day")
+    wallet.set_spent(KEY, 5, 5, NOON)
+    assert wallet.resets_at(KEY) is None
+    wallet.place(1, KEY, 0, _settle)
 
 
 STANDINGS = {
@@ -225,7 +299,7 @@ def test_a_key_can_be_told_how_it_stands(budget, spent, facts) -> None:
     """What people see of their money is what admission goes by, and nobody has less than nothing left."""
     wallet = _wallet(100, None)
     wallet.place(ACCOUNT, KEY, 30, _settle)
-    wallet.set_spent(KEY, spent, budget)
+    _budget(wallet, budget, spent)
     assert wallet.standing(ACCOUNT, KEY) == facts
 
 
@@ -239,12 +313,13 @@ class Spending(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wallet = Wallet()
+        self.wallet = Wallet(lambda: 0)
         self.balances = {1: 100, 2: 50}
         self.running: dict[int, tuple[Hold[Any, Any], int, int]] = {}
         for account, balance in self.balances.items():
             self.wallet.set_balance(account, balance)
-        self.wallet.set_spent(1, 0, 70)
+        self.wallet.set_budget(1, 70)
+        self.wallet.set_spent(1, 0, 0)
 
     @rule(target=holds, key=st.sampled_from([1, 2, 3]), amount=amounts)
     def place(self, key: int, amount: int) -> object:

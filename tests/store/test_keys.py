@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from haze_proxy.money.periods import DAY_MS
 from haze_proxy.store import accounts, database, keys
 from haze_proxy.store.keys import UnknownKeyError
 
@@ -163,3 +164,41 @@ def test_a_disabled_account_keeps_the_time(books) -> None:
     for now in (NOW + 1, NOW + 2):
         accounts.disable(books.connection, account, now)
     assert [each.disabled_at for each in accounts.every(books.connection)] == [NOW + 1]
+
+
+NOON = 1_799_971_200_000 + DAY_MS // 2
+SETTLED = {
+    # (cost, when), ... -> spent, in the period, when that began
+    "two in one day": ("day", [(3, NOON), (4, NOON + 1)], (7, 7, NOON - DAY_MS // 2)),
+    "a new day": ("day", [(3, NOON), (4, NOON + DAY_MS)], (7, 4, NOON + DAY_MS // 2)),
+    "days without any": ("day", [(3, NOON), (4, NOON + 9 * DAY_MS)], (7, 4, NOON + 17 * DAY_MS // 2)),
+    "a clock that was set back": ("day", [(3, NOON), (4, NOON - DAY_MS)], (7, 3, NOON - DAY_MS // 2)),
+    "nothing in a new day": ("day", [(3, NOON), (0, NOON + DAY_MS)], (3, 0, NOON + DAY_MS // 2)),
+    "for good": ("total", [(3, NOON), (4, NOON + 999 * DAY_MS)], (7, 7, 0)),
+}
+
+
+@pytest.mark.parametrize(("period", "costs", "spent"), SETTLED.values(), ids=SETTLED)
+def test_what_is_settled_counts_for_the_period_of_that_time(books, period: str, costs, spent) -> None:
+    """It is written with the charge, so that a restart knows it."""
+    key_id = books.key(books.account(), budget=100, budget_period=period)
+    for cost, at in costs:
+        told = keys.spend(books.connection, key_id, cost, at)
+    [row] = books.connection.execute("SELECT spent, period_spent, period_started FROM keys")
+    assert tuple(row) == spent == (told.total, told.in_period, told.period_started)
+
+
+def test_what_is_left_is_what_is_left_of_the_period_that_is_now(books) -> None:
+    """A listing must not show yesterday's rest."""
+    key_id = books.key(books.account(), budget=100, budget_period="day")
+    keys.spend(books.connection, key_id, 30, NOON)
+    [key] = keys.of_account(books.connection, 1)
+    assert (key.budget_left(NOON), key.budget_left(NOON + DAY_MS)) == (70, 100)
+    books.key(1, budget=None)
+    assert keys.of_account(books.connection, 1)[1].budget_left(NOON) is None
+
+
+def test_a_period_that_is_none_is_refused_by_the_database(books) -> None:
+    """A budget that nobody can count must not exist."""
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        books.key(books.account(), budget=1, budget_period="year")

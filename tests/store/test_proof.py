@@ -79,7 +79,8 @@ SABOTAGE = {
     "a refund of more than was paid": (
         (
             "INSERT INTO transfers (debit, credit, amount, kind, request_id, created_at)"
-            " VALUES ('house:revenue', 'account:1', 31, 'refund', 'r1', 0); UPDATE keys SET spent = -1"
+            " VALUES ('house:revenue', 'account:1', 31, 'refund', 'r1', 0);"
+            " UPDATE keys SET spent = -1, period_spent = -1"
         ),
         ["Request r1 was refunded 31, but 30 were paid for it."],
     ),
@@ -114,7 +115,7 @@ SABOTAGE = {
         (
             "UPDATE requests SET state = 'open', cost = 0, ended_at = NULL; DELETE FROM transfers WHERE id = 2;"
             " UPDATE ledger SET balance = 0 WHERE name = 'house:revenue';"
-            " UPDATE ledger SET balance = 100 WHERE name = 'account:1'; UPDATE keys SET spent = 0;"
+            " UPDATE ledger SET balance = 100 WHERE name = 'account:1'; UPDATE keys SET spent = 0, period_spent = 0;"
             " INSERT INTO epochs (pid, started_at) VALUES (2, 0)"
         ),
         ["Request r1 is open, but its server (epoch 1) is gone."],
@@ -142,6 +143,10 @@ SABOTAGE = {
             " VALUES ('house:promotion', 'account:1', 5, 'code', 'code:1', 0)"
         ),
         ["Transfer 3 is of a code that nobody redeemed."],
+    ),
+    "a key that forgot its period": (
+        "UPDATE keys SET period_spent = 1",
+        ["Key 1 has spent 1 in its period, but its requests cost 30."],
     ),
     "a key that forgot": ("UPDATE keys SET spent = 1", ["Key 1 has spent 1, but its requests cost 30."]),
 }
@@ -193,7 +198,7 @@ def test_the_proof_takes_no_more_memory_for_more_rows(books, open_request) -> No
         f" INSERT INTO requests (id, {', '.join(columns)}) SELECT 'r' || i, {', '.join(columns)} FROM n, requests;"
         " INSERT INTO transfers (debit, credit, amount, kind, request_id, created_at)"
         " SELECT 'account:1', 'house:revenue', 30, 'charge', id, 0 FROM requests WHERE id <> 'r1';"
-        " UPDATE keys SET spent = 30 * 20000; COMMIT"
+        " UPDATE keys SET spent = 30 * 20000, period_spent = 30 * 20000; COMMIT"
     )
     tracemalloc.start()
     try:

@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from haze_proxy.money.periods import DAY_MS
 from haze_proxy.store import accounts, database, receipts, refunds, transfers
 from haze_proxy.store.refunds import Refund, RefundError
 from haze_proxy.store.transfers import Transfer
@@ -84,6 +85,18 @@ def test_a_request_that_nobody_made_cannot_be_refunded(books) -> None:
     """A mistyped id must not become somebody else's money."""
     with pytest.raises(RefundError, match="There is no such request"):
         _give(books, "r9")
+
+
+@pytest.mark.parametrize(("later", "in_period"), [(0, 5), (DAY_MS, 7)], ids=["in the same period", "in the next"])
+def test_a_refund_counts_for_the_period_it_was_spent_in(books, open_request, later: int, in_period: int) -> None:
+    """Money of yesterday does not make today's budget larger."""
+    key_id = books.key(books.account(100), budget=50, budget_period="day")
+    books.end(open_request(books, 1, key_id=key_id), 30, ended_at=NOW)
+    books.end(open_request(books, 1, key_id=key_id), 7 if later else 5, ended_at=NOW + later)
+    _give(books)
+    row = books.connection.execute("SELECT spent, period_spent FROM keys").fetchone()
+    assert tuple(row) == (in_period, in_period)
+    assert books.check() == []
 
 
 def test_a_running_server_hears_of_a_refund(books, open_request) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from haze_proxy.store import database, requests, transfers
+from haze_proxy.store.keys import Spent
 from haze_proxy.store.requests import AlreadyEndedError, Ended, Opened, Standing
 
 NOW = 1_800_000_000_000
@@ -51,7 +52,7 @@ def test_an_end_does_not_need_the_opening_row(books, open_request, written: bool
     opened = open_request(books, books.account(100))
     if not written:
         books.connection.execute("DELETE FROM requests")
-    assert books.end(opened, 30) == Standing(balance=70, spent=30)
+    assert books.end(opened, 30) == Standing(70, Spent(30, 30, 0))
     row = _row(books)
     assert (row["state"], row["opened_at"], row["held"], row["cost"]) == ("settled", NOW, 20, 30)
     assert _moved(books) == [("charge", "account:1", "house:revenue", 30)]
@@ -78,7 +79,7 @@ def test_a_cost_above_what_can_be_paid_is_the_houses(books, open_request, balanc
     expected = [("charge", "account:1", "house:revenue", charged)] if charged else []
     expected += [("shortfall", "house:shortfall", "house:revenue", short)] if short else []
     assert _moved(books) == expected
-    assert standing == Standing(balance - charged, spent=cost)
+    assert standing == Standing(balance - charged, Spent(cost, cost, 0))
     assert (_row(books)["cost"], _row(books)["shortfall"]) == (cost, short)
     assert books.check() == []
 
@@ -86,7 +87,7 @@ def test_a_cost_above_what_can_be_paid_is_the_houses(books, open_request, balanc
 def test_what_is_void_costs_nothing(books, open_request) -> None:
     """A request that failed at every channel is written down and free."""
     standing = books.end(open_request(books, books.account(100)), 0, state="void", ended="no channel answered")
-    assert standing == Standing(balance=100, spent=0)
+    assert standing == Standing(100, Spent(0, 0, 0))
     assert _row(books)["state"] == "void"
     assert _moved(books) == []
 

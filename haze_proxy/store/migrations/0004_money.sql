@@ -18,3 +18,19 @@ CREATE TABLE codes (
     account_id   INTEGER REFERENCES accounts (id),
     CHECK ((redeemed_at IS NULL) = (account_id IS NULL))
 ) STRICT;
+
+-- What a key has spent in the period of its budget (UTC) that began at `period_started`.
+ALTER TABLE keys ADD COLUMN budget_period TEXT NOT NULL DEFAULT 'total'
+    CHECK (budget_period IN ('total', 'day', 'week', 'month'));
+ALTER TABLE keys ADD COLUMN period_spent INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE keys ADD COLUMN period_started INTEGER NOT NULL DEFAULT 0;
+UPDATE keys SET period_spent = spent;
+
+DROP TRIGGER keys_changed;
+CREATE TRIGGER keys_changed AFTER UPDATE OF
+    name, requests_per_minute, tokens_per_minute, concurrent_requests, budget, budget_period, models, expires_at,
+    revoked_at ON keys
+BEGIN
+    UPDATE clock SET revision = revision + 1;
+    UPDATE keys SET revision = (SELECT revision FROM clock) WHERE id = NEW.id;
+END;
