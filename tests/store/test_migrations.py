@@ -122,3 +122,21 @@ def test_programs_that_start_together_migrate_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(start, range(8))) == {max(migrations._scripts())}
+
+
+def test_programs_that_upgrade_together_all_succeed(books, later: Later) -> None:
+    """A server and a command that is run beside it meet the old store at once; each wants a copy of it first."""
+    account = books.account(7)
+    old = _version(books.connection)
+    later("CREATE TABLE one (a INTEGER) STRICT;", "CREATE TABLE two (a INTEGER) STRICT;")
+
+    def upgrade(_: int) -> int:
+        with closing(database.connect(str(books.path), "normal")) as connection:
+            return migrate(connection)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(upgrade, range(16))) == {old + 2}
+    with closing(sqlite3.connect(f"{books.path}.before-{old + 1:04}")) as copy:
+        assert _version(copy) == old
+        assert copy.execute("SELECT balance FROM ledger WHERE name = ?", (f"account:{account}",)).fetchone()[0] == 7
+    assert {path.name.rpartition(".")[2][:6] for path in books.path.parent.glob("*.before-*")} == {"before"}

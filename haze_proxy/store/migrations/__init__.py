@@ -1,6 +1,8 @@
 """Numbered SQL files and one integer, `user_version`: all of a migration, or none of it."""
 
+import secrets
 import sqlite3
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -60,9 +62,18 @@ def _statements(script: str) -> list[str]:
 def _copy(connection: sqlite3.Connection, version: int) -> None:
     path = _file(connection)
     copy = path.with_name(f"{path.name}.before-{version + 1:04}")
-    copy.unlink(missing_ok=True)
-    # Not a copy of the file: what others still read or write is partly in the WAL beside it.
-    connection.execute("VACUUM INTO ?", (str(copy),))
+    # Under a name of its own first: several programs may find the same old store at the same moment.
+    part = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
+    try:
+        # Not a copy of the file: what others still read or write is partly in the WAL beside it.
+        connection.execute("VACUUM INTO ?", (str(part),))
+        with closing(sqlite3.connect(part)) as made:
+            is_old = _version(made) == version
+        # Else another program has upgraded the store meanwhile, and copied it before.
+        if is_old:
+            part.replace(copy)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _version(connection: sqlite3.Connection) -> int:
