@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from haze_proxy import cli_codes, cli_money, config
+from haze_proxy import cli_backup, cli_codes, cli_money, config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
 from haze_proxy.cli_output import (
     account_row,
@@ -117,6 +117,16 @@ def account_disable(path: Path, email: str) -> None:
     with store(config.load(path)) as connection, database.transaction(connection):
         accounts.disable(connection, accounts.find(connection, email).id, now_ms())
     click.echo(f"{email} is disabled.")
+
+
+@account.command("enable")
+@click.argument("email", type=EMAIL)
+@click.pass_obj
+def account_enable(path: Path, email: str) -> None:
+    """Answer a disabled account's requests again."""
+    with store(config.load(path)) as connection, database.transaction(connection):
+        accounts.enable(connection, accounts.find(connection, email).id)
+    click.echo(f"{email} is enabled.")
 
 
 @main.group(cls=Commands, no_args_is_help=False)
@@ -244,5 +254,5 @@ def _directory(settings: Config) -> "Directory":
         return Directory(settings, os.environ, known(directory.channels, channel_models.load(connection)))
 
 
-for each in (*cli_money.COMMANDS, cli_codes.code):
+for each in (*cli_money.COMMANDS, cli_codes.code, *cli_backup.COMMANDS):
     main.add_command(each)

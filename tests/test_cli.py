@@ -128,6 +128,8 @@ def test_a_disabled_account_says_so(desk: Desk) -> None:
     """The owner sees what was done."""
     assert desk.says("account", "disable", "a@b.c") == "a@b.c is disabled."
     assert desk.json("account", "show", "a@b.c")["disabled"] is True
+    assert desk.says("account", "enable", "a@b.c") == "a@b.c is enabled."
+    assert desk.json("account", "show", "a@b.c")["disabled"] is False
 
 
 @pytest.mark.parametrize(

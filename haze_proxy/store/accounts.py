@@ -54,6 +54,11 @@ def disable(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Non
     connection.execute("UPDATE accounts SET disabled_at = coalesce(disabled_at, ?) WHERE id = ?", (now_ms, account_id))
 
 
+def enable(connection: sqlite3.Connection, account_id: int) -> None:
+    """Answer an account's requests again."""
+    connection.execute("UPDATE accounts SET disabled_at = NULL WHERE id = ?", (account_id,))
+
+
 def credit(connection: sqlite3.Connection, account_id: int, amount: int, how: Transfer, now_ms: int) -> int:
     """Give an account money as `how` says (its source, kind, memo and idempotency key); returns the new balance."""
     name = transfers.account(account_id)

@@ -15,18 +15,23 @@ def migrate(connection: sqlite3.Connection) -> int:
     Raises StoreError when the database is newer than the program.
     """
     scripts = _scripts()
-    newest = max(scripts)
+    last = max(scripts)
     have = _version(connection)
-    if have > newest:
-        raise StoreError(f"{_file(connection)}: made by a newer Haze (version {have}, this one knows {newest})")
-    if have == newest:
+    if have > last:
+        raise StoreError(f"{_file(connection)}: made by a newer Haze (version {have}, this one knows {last})")
+    if have == last:
         return have
     if have:
         _copy(connection, have)
     for number in sorted(scripts):
         if number > have:
             _apply(connection, number, scripts[number])
-    return newest
+    return last
+
+
+def newest() -> int:
+    """This program's version of the store."""
+    return max(_scripts())
 
 
 def _scripts() -> dict[int, str]:
