@@ -7,6 +7,7 @@ import io
 import json
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -68,11 +69,17 @@ async def test_every_ending_gives_the_share_back(chained: Haze, protocol: str, p
     """A share that leaked would stop the gateway after a day."""
     share = chained.app[BODIES]
     turns = [{"role": "user", "content": "word " * 500_000}]
-    for fields, status in (({}, 200), ({"model": "nobody"}, 503), ({"model": 5}, 400), ({"max_tokens": 10**7}, 402)):
+    poor = await chained.known(chained.account("0", "poor@example.com"))
+    endings: tuple[tuple[dict[str, Any], str, int], ...] = (
+        ({}, chained.key, 200), ({"model": "nobody"}, chained.key, 503), ({"model": 5}, chained.key, 400),
+        ({}, poor, 402),
+    )  # fmt: skip
+    for fields, key, status in endings:
         asked = {"model": "paid", "max_tokens": 10, "messages": turns, **fields}
         sent = json.dumps(asking(protocol, **asked)).encode()
         headers = {"Content-Encoding": "gzip"} if packed else {}
-        answer = await chained.post(PATHS[protocol], gzip.compress(sent) if packed else sent, headers=headers)
+        body = gzip.compress(sent) if packed else sent
+        answer = await chained.post(PATHS[protocol], body, headers=headers, key=key)
         assert answer.status == status
         assert share.free == body_gate.SHARED_BYTES
 

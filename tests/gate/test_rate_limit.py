@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[int, dict[str, Any] | bytes, dict[str, str]]] = {
     "no messages": (400, {"model": "hekiu"}, {}),
     "stateful": (400, {"model": "hekiu", "messages": HELLO, "container": "c"}, {}),
     "price-changing": (400, {"model": "hekiu", "messages": HELLO, "models": ["hekiu"]}, {}),
-    "cannot pay": (402, {"model": "hekiu", "messages": HELLO, "max_tokens": 10**7}, {}),
+    "cannot pay": (402, {"model": "hekiu", "messages": HELLO, "max_tokens": 10}, {}),
     "not allowed": (404, {"model": "other", "messages": HELLO}, {}),
     "unknown coding": (415, {"model": "hekiu", "messages": HELLO}, {"Content-Encoding": "lzma"}),
     "no channel": (503, {"model": "unserved", "messages": HELLO}, {}),
@@ -128,7 +128,8 @@ async def test_a_refused_request_consumes_nothing(
     haze: Haze, protocol: str, status: int, body: Any, headers: dict[str, str]
 ) -> None:
     """Real clients repeat a refused request thirty times; the next good one must still pass."""
-    key = await limited(haze, requests_per_minute=60, tokens_per_minute=100_000, models=("hekiu", "unserved"))
+    limits = {"requests_per_minute": 60, "tokens_per_minute": 100_000, "models": ("hekiu", "unserved")}
+    key = await limited(haze, usd="0" if status == 402 else "10", **limits)
     if isinstance(body, dict):
         body = asking(protocol, **body) if "messages" in body else body
     for _ in range(12):
