@@ -43,13 +43,13 @@ TOO_DEEP: Final = "The body is nested too deeply."
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """A request in the channel's protocol. `body` is for the channel; `dropped` names what it could not say, for the
-    response header x-haze-dropped. The rest is for the way back.
+    """A request in the channel's protocol. `body` is its JSON; `dropped` names what it could not say, for the response
+    header x-haze-dropped. The rest is for the way back.
     """
 
     source: str
     target: str
-    body: dict[str, Any]
+    body: bytes
     dropped: tuple[str, ...]
     context: Context
 
@@ -62,14 +62,15 @@ class Translated:
 def request(parsed: dict[str, Any], source: str, target: str, model: str, options: Options) -> Translated:
     """A client's request for a channel of another protocol. `model` is the channel's own id of the model.
 
-    `parsed` is left as it is, and parts of it stand in the body. Raises BadRequest, naming the field, where leaving
-    something out would change the meaning.
+    `parsed` is left as it is. Raises BadRequest, naming the field, where leaving something out would change the
+    meaning.
     """
     try:
         read: Conversation = PROTOCOLS[source].read_request(parsed)
         fitted, tools = fit(replace(read, model=model, turns=paired(read.turns)), PROTOCOLS[target].LIMITS)
-        body, dropped = PROTOCOLS[target].write_request(fitted, options)
-    except RecursionError:
+        written, dropped = PROTOCOLS[target].write_request(fitted, options)
+        body = orjson.dumps(written)
+    except (RecursionError, orjson.JSONEncodeError):  # orjson reads deeper nesting than it writes
         raise BadRequest(TOO_DEEP) from None
     context = Context(
         model=read.model,

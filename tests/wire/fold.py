@@ -61,7 +61,7 @@ def _messages(bodies: list[dict[str, Any]]) -> dict[str, Any]:
             case "content_block_stop" if body["index"] in partial:
                 message["content"][body["index"]]["input"] = orjson.loads(partial[body["index"]] or "{}")
             case "message_delta":
-                message |= body["delta"]
+                message |= {name: value for name, value in body["delta"].items() if value is not None}
                 message["usage"] = {**message["usage"], **body["usage"]}
     return message
 

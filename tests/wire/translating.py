@@ -36,7 +36,8 @@ def asked(source: str, target: str, options: Options | None = None, **fields: An
 
 def sent(source: str, target: str, options: Options | None = None, **fields: Any) -> dict[str, Any]:
     """The body that goes to the channel."""
-    return asked(source, target, options, **fields).body
+    body: dict[str, Any] = orjson.loads(asked(source, target, options, **fields).body)
+    return body
 
 
 def streamed(translated: Translated, pieces: Iterable[bytes]) -> tuple[bytes, Stream]:

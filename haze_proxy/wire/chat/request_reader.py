@@ -93,7 +93,7 @@ def _turns(messages: list[Any]) -> list[Turn]:
     for n, given in enumerate(messages):
         at = f"messages.{n}"
         message = want_object(given, at)
-        role = message.get("role")
+        role = text(message.get("role"))
         if role == "tool":
             turns.append(Turn("user", (_result(message, want_text(message.get("tool_call_id"), at), at),), at))
         elif role == "function":
@@ -104,7 +104,7 @@ def _turns(messages: list[Any]) -> list[Turn]:
         elif role in ROLES:
             content = message.get("content")
             read = parts(content, f"{at}.content") if role == "user" else texts(content, f"{at}.content")
-            turns.append(Turn(ROLES[text(role)], read, at))
+            turns.append(Turn(ROLES[role], read, at))
         else:
             raise refuse(f"{at}.role", f"Expected one of {', '.join((*ROLES, 'tool'))}")
     return turns

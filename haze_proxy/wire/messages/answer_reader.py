@@ -53,6 +53,7 @@ def read_answer(body: dict[str, Any]) -> list[Event]:
         events += reader.block(index, obj(block))
         events += reader.stop(index)
     reader.told(body, body.get("usage"))
+    reader.done = True
     return events + reader.finish()
 
 
@@ -68,6 +69,8 @@ class Reader:
         self._kinds: dict[int, str] = {}  # of the blocks that are open, by index
         self._signatures: dict[int, str] = {}
         self._given: dict[int, str] = {}  # arguments that stood in the start of a call
+        self._keys: dict[int, int] = {}  # of the calls, by index
+        self._calls = 0
         self._handlers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
             "content_block_delta": self._delta,
             "content_block_start": lambda body: self.block(_index(body), obj(body.get("content_block"))),
@@ -113,6 +116,10 @@ class Reader:
 
     def block(self, index: int, block: dict[str, Any]) -> list[Event]:
         """A block begins; in an answer that was not streamed, with all that is in it."""
+        # A broken upstream repeats an index: what was open there is over.
+        return [*self.stop(index), *self._begin(index, block)]
+
+    def _begin(self, index: int, block: dict[str, Any]) -> list[Event]:
         kind = self._kinds[index] = text(block.get("type"))
         match kind:
             case "text":
@@ -128,15 +135,17 @@ class Reader:
             case "tool_use":
                 given = block.get("input")
                 self._given[index] = dumps(given) if given else ""
-                return [CallStart(index, text(block.get("id")), text(block.get("name")))]
+                self._keys[index] = key = self._calls
+                self._calls += 1
+                return [CallStart(key, text(block.get("id")), text(block.get("name")))]
         return []
 
     def stop(self, index: int) -> list[Event]:
         """A block ends."""
         kind = self._kinds.pop(index, "")
         if kind == "tool_use":
-            given = self._given.pop(index, "")
-            return [*([CallDelta(index, given)] if given else ()), CallEnd(index)]
+            given, key = self._given.pop(index, ""), self._keys[index]
+            return [*([CallDelta(key, given)] if given else ()), CallEnd(key)]
         if kind == "thinking" and (signature := self._signatures.pop(index, "")):
             return [Sealed(Seal(ORIGIN, {"signature": signature}))]
         return []
@@ -164,7 +173,7 @@ class Reader:
             said = text(delta.get("partial_json"))
             if said:
                 self._given.pop(index, None)
-            return [CallDelta(index, said)] if said else []
+            return [CallDelta(self._keys[index], said)] if said else []
         if kind == "signature_delta":
             self._signatures[index] = self._signatures.get(index, "") + text(delta.get("signature"))
         return _cited(obj(delta.get("citation"))) if kind == "citations_delta" else []

@@ -145,7 +145,7 @@ def _thinking(body: dict[str, Any]) -> Thinking:
     for turn in arr(body.get("messages")):
         later = text(obj(obj(turn).get("output_config")).get("effort")) if obj(turn).get("role") == "system" else ""
         effort = later or effort
-    return Thinking(state.get(given.get("type"), ""), whole(given.get("budget_tokens")), effort)
+    return Thinking(state.get(text(given.get("type")), ""), whole(given.get("budget_tokens")), effort)
 
 
 def _format(body: dict[str, Any], unread: list[str]) -> Format | None:

@@ -139,7 +139,7 @@ class Reader:
         return [ReasoningDelta(PARAGRAPH)] if body.get("summary_index") else []
 
     def _begin(self, index: int, item: dict[str, Any]) -> list[Event]:
-        if item.get("type") not in CALLS or index in self._open or index in self._finished:
+        if text(item.get("type")) not in CALLS or index in self._open or index in self._finished:
             return []
         self._called = True
         custom = item.get("type") == "custom_tool_call"
@@ -173,8 +173,8 @@ class Reader:
 
     def _item(self, index: int, item: dict[str, Any]) -> list[Event]:
         """A complete item."""
-        kind = item.get("type")
-        if index in self._finished or kind is None:
+        kind = text(item.get("type"))
+        if index in self._finished or not kind:
             return []
         if kind in CALLS:
             begun = self._begin(index, item)

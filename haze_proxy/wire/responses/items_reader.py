@@ -114,7 +114,7 @@ def part(given: dict[str, Any], at: str) -> Part:
 
 
 def _image(given: dict[str, Any], at: str) -> Image:
-    url, detail = given.get("image_url"), text(given.get("detail"))
+    url, detail = given.get("image_url"), text(given.get("detail")).replace("auto", "")  # auto is the default
     if not isinstance(url, str):
         raise refuse(at, "only images with an image_url can be sent to this model's provider")
     media_type, data = data_url(url)
