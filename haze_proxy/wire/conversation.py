@@ -112,7 +112,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function with a JSON schema (`parameters`), or a custom tool with an input `format` instead."""
+    """A function with a JSON schema (`parameters`), or a custom tool with an input `format` instead.
+
+    `space_description` says what the tools of its namespace are for.
+    """
 
     name: str
     description: str = ""
@@ -121,6 +124,7 @@ class Tool:
     custom: bool = False
     format: Json = None
     namespace: str = ""
+    space_description: str = ""
     mark: str = ""
 
 

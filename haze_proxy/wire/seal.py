@@ -9,10 +9,8 @@ import base64
 import binascii
 from typing import Any
 
-import orjson
-
 from haze_proxy.wire.conversation import Seal
-from haze_proxy.wire.values import parse
+from haze_proxy.wire.values import parse, written
 
 PREFIX = "haze1-"
 PREFIX_BYTES = PREFIX.encode()
@@ -20,8 +18,8 @@ CALLS = "calls"  # origin of a seal that holds the extras of tool calls: {call i
 
 
 def pack(seal: Seal) -> str:
-    """The seal as one string of letters, digits, "-" and "_"."""
-    packed = base64.urlsafe_b64encode(orjson.dumps([seal.origin, seal.data])).decode()
+    """The seal as one string of letters, digits, "-" and "_". What JSON cannot hold becomes a seal without content."""
+    packed = base64.urlsafe_b64encode(written([seal.origin, seal.data]).encode()).decode()
     return PREFIX + packed.rstrip("=")
 
 

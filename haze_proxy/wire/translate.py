@@ -19,7 +19,7 @@ from haze_proxy.wire.meter import Meter
 from haze_proxy.wire.naming import Restorer, fit
 from haze_proxy.wire.options import Options
 from haze_proxy.wire.pairing import paired
-from haze_proxy.wire.problems import problem
+from haze_proxy.wire.problems import NO_ANSWER, problem
 from haze_proxy.wire.quiet import Quiet
 from haze_proxy.wire.responses.request_reader import echo
 from haze_proxy.wire.values import arr, obj, text
@@ -89,26 +89,28 @@ def _named(dropped: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if 0 < len(name) <= NAME_CHARACTERS_MAX)[:DROPPED_MAX]
 
 
-def answer(parsed: object, translated: Translated) -> dict[str, Any]:
+def answer(parsed: object, translated: Translated) -> bytes:
     """A channel's whole answer for the client. Raises the HazeError that it means where it is no answer."""
     events = PROTOCOLS[translated.target].read_answer(obj(parsed))
     if events and isinstance(events[-1], Failed):
         raise fault(events[-1].problem, translated.source)
     path = _Path(translated.context)
     restored = [*path.feed(events), *path.close()]
-    written: dict[str, Any] = PROTOCOLS[translated.source].write_answer(restored, translated.context)
-    return written
+    try:
+        return orjson.dumps(PROTOCOLS[translated.source].write_answer(restored, translated.context))
+    except orjson.JSONEncodeError:
+        raise UpstreamFailed(NO_ANSWER) from None
 
 
-def error(status: int, body: object, translated: Translated) -> tuple[int, dict[str, Any]]:
+def error(status: int, body: object, translated: Translated) -> tuple[int, bytes]:
     """A channel's refusal (status 400 and up) for the client: status and body, in the words his client acts on.
 
     `body` is parsed, or text. What a provider says of the owner's account is left out; his keys and names in its texts
     are the caller's to mask.
     """
     found = problem(body, status)
-    written: tuple[int, dict[str, Any]] = PROTOCOLS[translated.source].write_error(found, translated.context.seed)
-    return written
+    told, written = PROTOCOLS[translated.source].write_error(found, translated.context.seed)
+    return told, orjson.dumps(written)
 
 
 class ContextFull(BadRequest):

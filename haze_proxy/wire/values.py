@@ -53,6 +53,14 @@ def dumps(value: object) -> str:
         raise BadRequest(f"The request cannot be written as JSON: {error}") from error
 
 
+def written(value: object) -> str:
+    """JSON text of what a provider sent; "" where it cannot be written again."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return ""
+
+
 def want_object(value: object, at: str) -> dict[str, Any]:
     """The object at `at`. Raises BadRequest."""
     if not isinstance(value, dict):

@@ -34,13 +34,14 @@ def _chat_delta(message: dict[str, Any], delta: dict[str, Any]) -> None:
     for piece in delta.get("tool_calls") or ():
         calls = message.setdefault("tool_calls", [])
         if piece["index"] == len(calls):
-            calls.append({name: dict(value) if isinstance(value, dict) else value for name, value in piece.items()})
+            kept = {name: value for name, value in piece.items() if name != "index"}
+            calls.append({name: dict(value) if isinstance(value, dict) else value for name, value in kept.items()})
             continue
         for name, value in piece.items():
             if name in ("function", "custom"):
                 member = "arguments" if name == "function" else "input"
                 calls[piece["index"]][name][member] += value[member]
-            else:
+            elif name != "index":
                 calls[piece["index"]][name] = value
 
 

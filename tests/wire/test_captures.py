@@ -9,7 +9,7 @@ import pytest
 from wire.translating import chunks, delta, folded, named, text
 
 from haze_proxy.errors import BadRequest
-from haze_proxy.wire import translate
+from haze_proxy.wire import responses, translate
 from haze_proxy.wire.options import COMMON_FIELDS, Options
 
 CAPTURES = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "captures").iterdir())}
@@ -135,6 +135,20 @@ def test_codex_gets_its_namespaces_back(target: str) -> None:
     item = folded("responses", target, stream, **fields)["output"][0]
     assert (item["type"], item["namespace"], item["name"]) == ("function_call", "multi_agent_v1", "close_agent")
     assert item["arguments"] == '{"target":"a"}'
+
+
+@pytest.mark.parametrize("name", ["codex-plain", "codex-tool-turn2"])
+def test_codexs_tools_are_read_and_written_as_they_were(name: str) -> None:
+    """Namespaces and all; only what OpenAI runs by itself is not in the neutral form."""
+    body = CAPTURES[name]["body"]
+    written, dropped = responses.write_request(responses.read_request(body), Options())
+    assert written["tools"] == [tool for tool in body["tools"] if tool["type"] != "web_search"]
+    assert written["input"] == [_without_ids(item) for item in body["input"]]
+    assert dropped == ["tools.web_search"]
+
+
+def _without_ids(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name not in ("id", "status")}
 
 
 def test_openais_sdk_on_an_anthropic_channel() -> None:

@@ -10,6 +10,8 @@ from wire.fold import fold
 from wire.lint import events, lint
 from wire.translating import call, chunks, delta, recorded
 
+from haze_proxy.wire import chat
+from haze_proxy.wire.events import Context
 from haze_proxy.wire.gemini import StreamFix, fix_answer, fix_request
 
 
@@ -74,6 +76,25 @@ def test_no_split_of_the_bytes_changes_a_byte(places: list[int]) -> None:
     edges = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
     parts = [stream[a:b] for a, b in pairwise(edges)]
     assert fixed(parts) == fixed([stream])
+
+
+def test_the_neutral_form_keeps_its_signatures() -> None:
+    """Read and written as chat, early ones and late ones stand with their calls."""
+    stream = chunks(
+        delta(tool_calls=[call(None, "", "a", "{}", extra_content={"google": {"thought_signature": "S1"}})]),
+        delta(tool_calls=[call(None, "", "b", "{}")]),
+        delta(tool_calls=[call(None, "", extra_content={"google": {"thought_signature": "S2"}})]),
+        delta("stop"),
+        "[DONE]",
+    )
+    reader, writer = chat.Reader(), chat.Writer(Context(model="m", seed="s1"))
+    out = writer.feed([event for piece in stream for event in reader.feed(piece)]) + writer.feed(reader.close())
+    made = fold("chat", out + writer.close())["choices"][0]
+    assert [c["extra_content"]["google"]["thought_signature"] for c in made["message"]["tool_calls"]] == ["S1", "S2"]
+    assert made["finish_reason"] == "tool_calls"
+    body = {"choices": [{"message": made["message"], "finish_reason": "stop"}]}
+    whole = chat.write_answer(chat.read_answer(body), Context(model="m", seed="s1"))
+    assert whole["choices"][0]["message"]["tool_calls"] == made["message"]["tool_calls"]
 
 
 def test_a_whole_answer_gets_ids() -> None:

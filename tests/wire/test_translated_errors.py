@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from wire.translating import asked
+from wire.translating import refused
 
 from haze_proxy.wire import translate
 
@@ -61,14 +61,14 @@ OVERFLOWS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize(("body", "words"), OVERFLOWS.values(), ids=OVERFLOWS)
 def test_b25_a_full_context_is_told_in_the_words_claude_code_acts_on(body: Any, words: str) -> None:
     """Told otherwise, it repeats the same request; told so, it compacts, or asks for less output."""
-    status, told_error = translate.error(400, body, asked("messages", "chat"))
+    status, told_error = refused(400, body, "messages", "chat")
     assert (status, told_error["error"]) == (400, {"type": "invalid_request_error", "message": words})
 
 
 @pytest.mark.parametrize(("body", "_words"), OVERFLOWS.values(), ids=OVERFLOWS)
 def test_b25_a_full_context_has_the_code_codex_acts_on(body: Any, _words: str) -> None:
     """ "Ran out of room in the model's context window", instead of six more tries."""
-    status, told_error = translate.error(400, body, asked("responses", "chat"))
+    status, told_error = refused(400, body, "responses", "chat")
     assert (status, told_error["error"]["code"]) == (400, "context_length_exceeded")
 
 
@@ -76,7 +76,7 @@ def test_b25_anthropics_overflow_is_openais_to_a_chat_client() -> None:
     """Agents look for the code."""
     message = "prompt is too long: 250000 tokens > 200000 maximum"
     body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
-    status, told_error = translate.error(400, body, asked("chat", "messages"))
+    status, told_error = refused(400, body, "chat", "messages")
     assert (status, told_error["error"]["code"], told_error["error"]["message"]) == (
         400,
         "context_length_exceeded",
@@ -87,7 +87,7 @@ def test_b25_anthropics_overflow_is_openais_to_a_chat_client() -> None:
 def test_the_providers_own_reason_is_told() -> None:
     """OpenRouter says "Provider returned error" and keeps the reason beside it."""
     body = {"error": {"code": 400, "message": "Provider returned error", "metadata": {"raw": "image too small"}}}
-    _, told_error = translate.error(400, body, asked("messages", "chat"))
+    _, told_error = refused(400, body, "messages", "chat")
     assert told_error["error"]["message"] == "Provider returned error: image too small"
 
 
@@ -96,6 +96,6 @@ def test_the_providers_own_reason_is_told() -> None:
 def test_the_owners_trouble_is_not_the_callers(status: int, pair: tuple[str, str]) -> None:
     """A client told "invalid key" or "top up" by the owner's provider believes it is his own."""
     body = {"error": {"message": "Your credit balance is too low, org-12345678", "type": "billing_error"}}
-    code, told_error = translate.error(status, body, asked(*pair))
+    code, told_error = refused(status, body, *pair)
     assert code == 502
     assert "credit" not in orjson.dumps(told_error).decode()

@@ -49,6 +49,25 @@ def test_b16_a_call_without_a_result_gets_one_and_a_result_without_a_call_is_pla
     assert b"old" in written
 
 
+def test_b16_a_models_turns_in_a_row_are_one() -> None:
+    """The calls of both are answered after the second."""
+    turns = [USER, called("a"), called("b"), result("a"), {"role": "system", "content": "Go on."}, result("b")]
+    body = sent("chat", "messages", messages=turns)
+    assert [kinds(turn) for turn in body["messages"]] == [
+        ["text"],
+        ["tool_use", "tool_use"],
+        ["tool_result", "tool_result", "text"],
+    ]
+
+
+def test_b16_what_stands_beside_an_old_result_stays() -> None:
+    """A compacted history begins with a result whose call is gone."""
+    old = {"type": "tool_result", "tool_use_id": "gone", "content": "old"}
+    body = sent("messages", "chat", messages=[{"role": "user", "content": [old, text("Hi")]}])
+    told = [text("Result of an earlier tool call:"), text("old"), text("Hi")]
+    assert body["messages"] == [{"role": "user", "content": told}]
+
+
 def test_b17_empty_texts_are_left_out() -> None:
     """Anthropic refuses them, and clients send the ones they got back."""
     body = sent(

@@ -107,6 +107,31 @@ def test_b3_arguments_are_found_wherever_they_stand_in_responses(source: str, bo
     assert says(source, folded(source, "responses", stream))["calls"] == [("weather", {"city": "Oslo"})]
 
 
+@pytest.mark.parametrize("source", ["messages", "chat"])
+def test_items_of_responses_may_run_side_by_side(source: str) -> None:
+    """A call that ended while it waited is closed as soon as it has its turn; what comes after stays after."""
+
+    def fc(n: int, kind: str, **more: Any) -> dict[str, Any]:
+        return {"type": f"response.{kind}", "output_index": n, "item_id": f"fc_{n}", **more}
+
+    items = [
+        {"id": f"fc_{n}", "type": "function_call", "call_id": f"call_{n}", "name": name, "arguments": args}
+        for n, (name, args) in enumerate((("weather", CITY), ("time", ZONE)))
+    ]
+    said = {"id": "msg_2", "type": "message", "content": [{"type": "output_text", "text": "Then."}]}
+    stream = named(
+        *[fc(n, "output_item.added", item={**item, "arguments": ""}) for n, item in enumerate(items)],
+        fc(1, "function_call_arguments.delta", delta=ZONE),
+        fc(0, "function_call_arguments.delta", delta=CITY),
+        fc(1, "output_item.done", item=items[1]),
+        {"type": "response.output_text.delta", "output_index": 2, "content_index": 0, "delta": "Then."},
+        fc(0, "output_item.done", item=items[0]),
+        {"type": "response.completed", "response": {"status": "completed", "output": [*items, said]}},
+    )
+    told = says(source, folded(source, "responses", stream))
+    assert (told["calls"], told["text"]) == (BOTH, "Then.")
+
+
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_b4_reasoning_gets_a_thinking_block_and_the_message_starts_once(field: str) -> None:
     """Thoughts in a text block are read as the answer."""

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire.answers import STREAMS, answers
 from wire.fold import fold, says
-from wire.lint import events
-from wire.translating import RECORDED, asked, recorded, streamed
+from wire.lint import events, lint
+from wire.translating import RECORDED, answered, asked, recorded, streamed
 
 from haze_proxy.wire import translate
 from haze_proxy.wire.meter import Meter
@@ -47,7 +47,7 @@ def test_folding_a_translated_stream_is_translating_the_folded_one(
     said = data.draw(answers())
     stream = data.draw(STREAMS[target](said))
     out, _ = streamed(asked(source, target), stream)
-    whole = translate.answer(_whole(target, stream), asked(source, target))
+    whole = answered(_whole(target, stream), source, target)
     assert says(source, fold(source, out)) == says(source, whole)
 
 
@@ -69,6 +69,19 @@ def _whole(target: str, stream: list[bytes]) -> dict[str, Any]:
     reason = {"end": "stop", "calls": "tool_calls"}.get(told["reason"], told["reason"])
     usage = dict(zip(("prompt_tokens", "completion_tokens"), told["tokens"], strict=True))
     return {"choices": [{"index": 0, "message": message, "finish_reason": reason}], "usage": usage}
+
+
+@pytest.mark.parametrize("protocol", STREAMS)
+@given(data=st.data())
+def test_an_answer_that_is_read_and_written_says_the_same(protocol: str, data: st.DataObject) -> None:
+    """The neutral form loses nothing a protocol says."""
+    said = data.draw(answers())
+    module = translate.PROTOCOLS[protocol]
+    reader, writer = module.Reader(), module.Writer(asked(protocol, next(t for s, t in PAIRS if s == protocol)).context)
+    stream = data.draw(STREAMS[protocol](said))
+    out = b"".join(writer.feed(reader.feed(piece)) for piece in stream) + writer.feed(reader.close()) + writer.close()
+    lint(protocol, out)
+    assert says(protocol, fold(protocol, out)) == said.told()
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)

@@ -40,6 +40,18 @@ def sent(source: str, target: str, options: Options | None = None, **fields: Any
     return body
 
 
+def answered(body: Any, source: str, target: str) -> dict[str, Any]:
+    """A channel's whole answer for the client."""
+    answer: dict[str, Any] = orjson.loads(translate.answer(body, asked(source, target)))
+    return answer
+
+
+def refused(status: int, body: Any, source: str, target: str) -> tuple[int, dict[str, Any]]:
+    """A channel's refusal for the client."""
+    told, error = translate.error(status, body, asked(source, target))
+    return told, orjson.loads(error)
+
+
 def streamed(translated: Translated, pieces: Iterable[bytes]) -> tuple[bytes, Stream]:
     """A channel's stream for the client: all its bytes, the last ones too. Every one is linted."""
     stream = Stream(translated, Meter(translated.target))

@@ -6,7 +6,7 @@ from typing import Any
 
 from haze_proxy.wire.conversation import Json
 from haze_proxy.wire.events import CallDelta, CallEnd, CallExtra, CallStart, Event
-from haze_proxy.wire.values import dumps, obj, text
+from haze_proxy.wire.values import obj, text, written
 
 
 @dataclass(slots=True)
@@ -85,4 +85,4 @@ class Calls:
 
 
 def _arguments(given: object) -> str:
-    return given if isinstance(given, str) else "" if given is None else dumps(given)
+    return given if isinstance(given, str) else "" if given is None else written(given)

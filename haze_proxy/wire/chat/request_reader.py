@@ -185,9 +185,9 @@ def _input_format(given: object) -> dict[str, Any] | None:
 
 
 def _choice(body: dict[str, Any]) -> Choice | None:
-    given = body.get("tool_choice")
+    given, field = body.get("tool_choice"), "tool_choice"
     if given is None:
-        given = body.get("function_call")
+        given, field = body.get("function_call"), "function_call"
         given = {"type": "function", "function": given} if isinstance(given, dict) else given
     match given:
         case None:
@@ -201,7 +201,7 @@ def _choice(body: dict[str, Any]) -> Choice | None:
         case {"type": "allowed_tools", "allowed_tools": {"mode": str(mode), "tools": list(tools)}}:
             names = (obj(obj(tool).get(text(obj(tool).get("type")))).get("name") for tool in tools)
             return Choice("any" if mode == "required" else "auto", allowed=tuple(map(text, names)))
-    raise refuse("tool_choice", "this choice cannot be sent to this model's provider")
+    raise refuse(field, "this choice cannot be sent to this model's provider")
 
 
 def _stop(given: object) -> tuple[str, ...]:

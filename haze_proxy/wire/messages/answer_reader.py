@@ -24,7 +24,7 @@ from haze_proxy.wire.events import (
 from haze_proxy.wire.messages.blocks_reader import ORIGIN
 from haze_proxy.wire.messages.usage import merged, read_usage
 from haze_proxy.wire.problems import BROKEN_OFF, NO_ANSWER, problem
-from haze_proxy.wire.values import arr, dumps, obj, parse, text
+from haze_proxy.wire.values import arr, obj, parse, text, written
 
 REASONS: dict[str, Reason] = {
     "end_turn": "end",
@@ -131,10 +131,10 @@ class Reader:
                 thought = text(block.get("thinking"))
                 return [ReasoningDelta(thought)] if thought else []
             case "redacted_thinking":
-                return [Sealed(Seal(ORIGIN, {"data": block.get("data")}))]
+                return [Sealed(Seal(ORIGIN, {"data": text(block.get("data"))}))]
             case "tool_use":
                 given = block.get("input")
-                self._given[index] = dumps(given) if given else ""
+                self._given[index] = written(given) if given else ""
                 self._keys[index] = key = self._calls
                 self._calls += 1
                 return [CallStart(key, text(block.get("id")), text(block.get("name")))]

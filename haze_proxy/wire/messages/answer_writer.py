@@ -14,7 +14,6 @@ from haze_proxy.wire.events import (
     Cited,
     Context,
     Event,
-    Ping,
     Problem,
     Stopped,
     Usage,
@@ -36,7 +35,6 @@ REASONS = {
     "pause": "pause_turn",
 }
 TOOL_ID = "toolu_"
-PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 # The pieces of a block, and the member that holds the text of each.
 DELTAS = {
     "text": ("text_delta", "text"),
@@ -114,10 +112,7 @@ class Writer(_Answer):
 
     def feed(self, events: Iterable[Event]) -> bytes:
         """The bytes of the next events."""
-        events = list(events)
         self.take(events)
-        if self.begun and any(isinstance(event, Ping) for event in events):
-            self._out.append(PING)
         return self._taken()
 
     def close(self) -> bytes:

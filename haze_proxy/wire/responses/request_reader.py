@@ -1,5 +1,6 @@
 """A Responses request as a Conversation."""
 
+from dataclasses import replace
 from typing import Any
 
 from haze_proxy.wire.conversation import Choice, Conversation, Format, Text, Thinking, Tool, Turn
@@ -101,17 +102,17 @@ def _tools(given: object, unread: list[str]) -> tuple[Tool, ...]:
     tools: list[Tool] = []
     for n, entry in enumerate(want_array([] if given is None else given, "tools")):
         tool, at = want_object(entry, f"tools.{n}"), f"tools.{n}"
-        kind = text(tool.get("type"))
-        if kind == "namespace":
-            name = want_text(tool.get("name"), f"{at}.name")
-            for k, inner in enumerate(want_array(tool.get("tools"), f"{at}.tools")):
-                tools += _tool(want_object(inner, f"{at}.tools.{k}"), f"{at}.tools.{k}", name, unread)
-        else:
-            tools += _tool(tool, at, "", unread)
+        if tool.get("type") != "namespace":
+            tools += _tool(tool, at, unread)
+            continue
+        name, about = want_text(tool.get("name"), f"{at}.name"), text(tool.get("description"))
+        for k, inner in enumerate(want_array(tool.get("tools"), f"{at}.tools")):
+            within = _tool(want_object(inner, f"{at}.tools.{k}"), f"{at}.tools.{k}", unread)
+            tools += [replace(each, namespace=name, space_description=about) for each in within]
     return tuple(tools)
 
 
-def _tool(tool: dict[str, Any], at: str, namespace: str, unread: list[str]) -> list[Tool]:
+def _tool(tool: dict[str, Any], at: str, unread: list[str]) -> list[Tool]:
     kind = text(tool.get("type"))
     if kind not in ("function", "custom"):
         unread.append(f"tools.{kind}")
@@ -119,19 +120,10 @@ def _tool(tool: dict[str, Any], at: str, namespace: str, unread: list[str]) -> l
     name, description = want_text(tool.get("name"), f"{at}.name"), text(tool.get("description"))
     if kind == "custom":
         form = tool.get("format")
-        return [
-            Tool(name, description, custom=True, format=form if isinstance(form, dict) else None, namespace=namespace)
-        ]
+        return [Tool(name, description, custom=True, format=form if isinstance(form, dict) else None)]
     schema, strict = tool.get("parameters"), tool.get("strict")
-    return [
-        Tool(
-            name,
-            description,
-            schema if isinstance(schema, dict) else None,
-            strict if isinstance(strict, bool) else None,
-            namespace=namespace,
-        )
-    ]
+    schema = schema if isinstance(schema, dict) else None
+    return [Tool(name, description, schema, strict if isinstance(strict, bool) else None)]
 
 
 def _choice(given: object) -> Choice | None:

@@ -180,7 +180,7 @@ def _spaced(tools: list[Tool]) -> list[Body]:
             continue
         if tool.namespace not in spaces:
             spaces[tool.namespace] = []
-            space = {"type": "namespace", "name": tool.namespace, "description": ""}
+            space = {"type": "namespace", "name": tool.namespace, "description": tool.space_description}
             written.append({**space, "tools": spaces[tool.namespace]})
         spaces[tool.namespace].append(_tool(tool))
     return written
