@@ -3,11 +3,16 @@
 From a provider, what is of a wrong type counts as absent. From a client it is refused, naming the field.
 """
 
+import re
 from typing import Any
 
 import orjson
 
 from haze_proxy.errors import BadRequest
+
+# A whole pair, which stays, or one half of it.
+_HALVES = re.compile(rb"(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..")
+REPLACEMENT = b"\\ufffd"
 
 
 def obj(value: object) -> dict[str, Any]:
@@ -41,6 +46,16 @@ def parse(data: bytes | str) -> object:
     """The JSON value; None if there is none."""
     try:
         return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return _without_halves(data.encode("utf-8", "replace") if isinstance(data, str) else data)
+
+
+def _without_halves(data: bytes) -> object:
+    """Some servers cut between the halves of a character, which orjson does not read: each half is replaced."""
+    if not _HALVES.search(data):
+        return None
+    try:
+        return orjson.loads(_HALVES.sub(lambda found: found[1] or REPLACEMENT, data))
     except orjson.JSONDecodeError:
         return None
 

@@ -194,6 +194,10 @@ def messages(dialogue: Dialogue, *, native: bool, joined: bool) -> Body:
         body["system"] = [{"type": "text", "text": said} for said in system]
     if dialogue.tools:
         body["tools"] = [{"name": t["name"], "input_schema": SCHEMA, "description": t["about"]} for t in dialogue.tools]
+    elif not native:
+        used = dict.fromkeys(call.name for turn in dialogue.rounds for call in turn.calls)
+        tools = [{"name": name, "input_schema": {"type": "object", "properties": {}}} for name in used]
+        body |= {"tools": tools} if tools else {}
     return body
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire.fold import fold
 from wire.lint import events, lint
-from wire.translating import call, chunks, delta, recorded
+from wire.translating import call, chunks, delta, law, recorded
 
 from haze_proxy.wire import chat
 from haze_proxy.wire.events import Context
@@ -69,6 +69,7 @@ def test_a_stream_without_calls_passes_as_it_is() -> None:
     assert fixed([stream]) == stream
 
 
+@law()
 @given(places=st.lists(st.integers(0, 2000), max_size=6))
 def test_no_split_of_the_bytes_changes_a_byte(places: list[int]) -> None:
     """The network cuts where it likes."""
@@ -118,6 +119,7 @@ def test_an_error_is_an_object_with_a_code_in_words() -> None:
     body = [{"error": {"code": 400, "message": "Bad.", "status": "INVALID_ARGUMENT"}}]
     error = fix_answer(body, "s1")["error"]  # type: ignore[index]
     assert (error["message"], error["code"], error["param"]) == ("Bad.", "INVALID_ARGUMENT", None)
+    assert error["type"] == "invalid_request_error"
 
 
 def test_fields_it_refuses_are_left_out_and_named() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from wire.fold import fold
+from wire.fold import fold, says
 from wire.lint import events
 from wire.translating import answered, asked, call, chunks, delta, folded, named, refused, streamed
 
@@ -344,6 +344,15 @@ def test_arguments_too_deep_to_be_written_are_the_providers_failure() -> None:
     message = {"tool_calls": [{"id": "a", "function": function}], "reasoning_details": [{"data": deep}]}
     with pytest.raises(UpstreamFailed):
         answered({"choices": [{"message": message}]}, "messages", "chat")
+
+
+@pytest.mark.parametrize("source", ["messages", "responses"])
+def test_half_a_character_is_not_the_end_of_a_chunk(source: str) -> None:
+    """Some servers cut an emoji in two; the words beside it must not be lost."""
+    halves = [b'"Hi \\ud83d"', b'"\\ude0a you"', b'" \\ud83d\\ude0a"']
+    stream = [b'data: {"choices":[{"index":0,"delta":{"content":%b}}]}\n\n' % half for half in halves]
+    out, _ = streamed(asked(source, "chat"), [*stream, *chunks(delta("stop"), "[DONE]")])
+    assert says(source, fold(source, out))["text"] == "Hi \ufffd\ufffd you \U0001f60a"
 
 
 def test_an_event_that_never_ends_ends_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

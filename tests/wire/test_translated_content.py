@@ -219,6 +219,13 @@ def test_the_old_functions_are_tools() -> None:
     assert body["tool_choice"] == {"type": "tool", "name": "weather"}
 
 
+def test_tools_that_were_called_and_are_gone_are_switched_off_for_claude() -> None:
+    """Anthropic refuses a history with calls where no tools are defined."""
+    body = sent("chat", "messages", messages=[USER, called("a"), result("a")])
+    assert body["tools"] == [{"name": "weather", "input_schema": {"type": "object", "properties": {}}}]
+    assert body["tool_choice"] == {"type": "none"}
+
+
 GRAMMAR = {"syntax": "lark", "definition": "start: WORD"}
 
 

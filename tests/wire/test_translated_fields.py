@@ -60,6 +60,7 @@ def test_one_call_at_a_time() -> None:
     for target in ("chat", "responses"):
         assert sent("messages", target, tools=TOOLS["messages"], tool_choice=choice)["parallel_tool_calls"] is False
         assert "parallel_tool_calls" not in sent("messages", target, tool_choice={"type": "auto"})
+        assert "parallel_tool_calls" not in sent("messages", target, tools=TOOLS["messages"])
 
 
 def test_no_tools_is_no_list() -> None:
@@ -173,6 +174,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(("source", "target"), sorted(translate.PAIRS))
 def test_the_form_of_the_answer_is_the_clients(source: str, target: str) -> None:
     """An open schema is not strict to OpenAI, and is closed for Anthropic."""
+    assert asked(source, target, **FORMATS[source]).dropped == ()
     body = sent(source, target, **FORMATS[source])
     name = "output" if source == "messages" else "city"
     form = {"name": name, "schema": SCHEMA, "strict": False}
@@ -252,6 +254,13 @@ def test_what_openais_protocols_share_stays() -> None:
     }
     back = asked("responses", "chat", text={"verbosity": "low"}, metadata={"a": "b"}, prompt_cache_key="k")
     assert back.dropped == ("metadata",)  # OpenAI takes it there only for answers it may store
+
+
+def test_what_will_not_be_kept_is_named() -> None:
+    """A client that asks for a stored answer looks for it later."""
+    fields = {"store": True, "include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}
+    assert asked("responses", "chat", **fields).dropped == ("store", "include")
+    assert asked("responses", "chat", store=False, include=["reasoning.encrypted_content"]).dropped == ()
 
 
 def test_a_channel_without_sampling_gets_none() -> None:

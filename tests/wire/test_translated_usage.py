@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 from wire.fold import fold
-from wire.translating import asked, streamed
+from wire.translating import asked, law, streamed
 
 from haze_proxy.wire import openai
 from haze_proxy.wire.conversation import Json
@@ -52,6 +52,7 @@ def test_b15_the_split_of_cache_writes_wins_over_a_stale_sum() -> None:
 COUNT = st.integers(0, 10**9)
 
 
+@law()
 @given(fresh=COUNT, read=COUNT, write=COUNT, output=COUNT, reasoning=COUNT)
 def test_b14_counting_with_and_without_the_cache_is_the_same_count(
     fresh: int, read: int, write: int, output: int, reasoning: int

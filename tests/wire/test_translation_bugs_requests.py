@@ -335,3 +335,19 @@ def test_b24_long_names_become_short_ones_that_differ() -> None:
     assert use["name"] == names[1]
     assert use["id"].startswith("toolu_")
     assert use["id"].replace("_", "").isalnum()
+
+
+@pytest.mark.parametrize(("name", "call_id"), [("n" * 70, "a"), ("weather", "a.b"), ("get weather", "a")])
+def test_b24_a_name_or_an_id_alone_may_be_at_fault(name: str, call_id: str) -> None:
+    """Kimi's ids have dots, people's names have spaces."""
+    use = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+    outcome = {"type": "tool_result", "tool_use_id": call_id, "content": "x"}
+    turns = [USER, {"role": "assistant", "content": [use]}, {"role": "user", "content": [outcome]}]
+    made = sent("messages", "chat", messages=turns)["messages"]
+    call_made = made[1]["tool_calls"][0]
+    assert call_made["id"] == made[2]["tool_call_id"]
+    for written in (call_made["id"], call_made["function"]["name"]):
+        assert len(written) <= 64
+        assert written.replace("_", "").replace("-", "").isalnum()
+    assert (call_made["id"] == call_id) == call_id.isalnum()
+    assert (call_made["function"]["name"] == name) == (name == "weather")

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wire.answers import STREAMS, answers
 from wire.fold import fold, says
 from wire.lint import events, lint
-from wire.translating import RECORDED, answered, asked, recorded, streamed
+from wire.translating import RECORDED, answered, asked, law, recorded, streamed
 
 from haze_proxy.wire import translate
 from haze_proxy.wire.meter import Meter
@@ -28,7 +28,7 @@ def split(stream: bytes, places: list[int]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
-@settings(max_examples=150)
+@law(150)
 @given(data=st.data())
 def test_a_stream_says_what_the_channel_said(source: str, target: str, data: st.DataObject) -> None:
     """Whatever habits a provider has: text, thoughts, calls, reason and tokens, each once."""
@@ -39,6 +39,7 @@ def test_a_stream_says_what_the_channel_said(source: str, target: str, data: st.
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
+@law()
 @given(data=st.data())
 def test_folding_a_translated_stream_is_translating_the_folded_one(
     source: str, target: str, data: st.DataObject
@@ -72,6 +73,7 @@ def _whole(target: str, stream: list[bytes]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("protocol", STREAMS)
+@law()
 @given(data=st.data())
 def test_an_answer_that_is_read_and_written_says_the_same(protocol: str, data: st.DataObject) -> None:
     """The neutral form loses nothing a protocol says."""
@@ -85,6 +87,7 @@ def test_an_answer_that_is_read_and_written_says_the_same(protocol: str, data: s
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
+@law()
 @given(data=st.data())
 def test_no_split_of_the_bytes_changes_a_byte(source: str, target: str, data: st.DataObject) -> None:
     """The network cuts where it likes."""
@@ -94,6 +97,7 @@ def test_no_split_of_the_bytes_changes_a_byte(source: str, target: str, data: st
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
+@law()
 @given(data=st.data())
 def test_a_stream_that_is_cut_anywhere_is_never_whole(source: str, target: str, data: st.DataObject) -> None:
     """A provider that dies must not look like one that has finished."""
@@ -107,7 +111,7 @@ def test_a_stream_that_is_cut_anywhere_is_never_whole(source: str, target: str, 
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
-@settings(max_examples=200)
+@law(200)
 @given(data=st.data())
 def test_no_provider_can_break_a_stream(source: str, target: str, data: st.DataObject) -> None:
     """Whatever it sends: nothing is raised, and what goes out has no fault in it."""
@@ -154,6 +158,7 @@ def _with_another_value(body: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
+@law()
 @given(body=st.recursive(
     st.sampled_from([odd for odd in ODD if odd != 10**20]),
     lambda inner: st.lists(inner, max_size=2)

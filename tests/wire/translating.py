@@ -1,10 +1,11 @@
 """Short ways to translate in tests."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
+from hypothesis import settings
 from wire.fold import fold
 from wire.lint import lint
 
@@ -26,6 +27,11 @@ ASKS: dict[str, dict[str, Any]] = {
     "responses": {"model": "m", "input": "Hi"},
 }
 Chunk = dict[str, Any]
+
+
+def law(examples: int = 100) -> Callable[[Any], Any]:
+    """Settings of a property: how many examples; a busy machine is no fault."""
+    return settings(max_examples=examples, deadline=None)
 
 
 def asked(source: str, target: str, options: Options | None = None, **fields: Any) -> Translated:

@@ -132,7 +132,7 @@ class Reader:
                 return [ReasoningDelta(thought)] if thought else []
             case "redacted_thinking":
                 return [Sealed(Seal(ORIGIN, {"data": text(block.get("data"))}))]
-            case "tool_use":
+            case "tool_use" if text(block.get("name")):
                 given = block.get("input")
                 self._given[index] = written(given) if given else ""
                 self._keys[index] = key = self._calls
@@ -143,8 +143,8 @@ class Reader:
     def stop(self, index: int) -> list[Event]:
         """A block ends."""
         kind = self._kinds.pop(index, "")
-        if kind == "tool_use":
-            given, key = self._given.pop(index, ""), self._keys[index]
+        if kind == "tool_use" and index in self._keys:
+            given, key = self._given.pop(index, ""), self._keys.pop(index)
             return [*([CallDelta(key, given)] if given else ()), CallEnd(key)]
         if kind == "thinking" and (signature := self._signatures.pop(index, "")):
             return [Sealed(Seal(ORIGIN, {"signature": signature}))]
@@ -169,7 +169,7 @@ class Reader:
             member, event = DELTAS[kind]
             said = text(delta.get(member))
             return [event(said)] if said else []
-        if kind == "input_json_delta" and self._kinds[index] == "tool_use":
+        if kind == "input_json_delta" and index in self._keys:
             said = text(delta.get("partial_json"))
             if said:
                 self._given.pop(index, None)

@@ -99,10 +99,21 @@ def _write_tools(body: Body, conversation: Conversation) -> None:
             raise refuse(
                 conversation.called("choice"), "asks for a tool, but none can be sent to this model's provider"
             )
+        _write_old_tools(body)
         return
     body["tools"] = tools
     if choice or conversation.parallel is False:
         body["tool_choice"] = _choice(choice or Choice("auto"), conversation.parallel)
+
+
+def _write_old_tools(body: Body) -> None:
+    """Anthropic refuses a history with calls where no tools are defined: those that were called are, and are switched
+    off.
+    """
+    blocks = (block for turn in body["messages"] for block in turn["content"] if block["type"] == "tool_use")
+    if names := dict.fromkeys(block["name"] for block in blocks):
+        body["tools"] = [{"name": name, "input_schema": of_object(None)} for name in names]
+        body["tool_choice"] = {"type": "none"}
 
 
 def _tool(tool: Tool) -> Body:

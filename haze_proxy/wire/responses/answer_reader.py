@@ -139,12 +139,13 @@ class Reader:
         return [ReasoningDelta(PARAGRAPH)] if body.get("summary_index") else []
 
     def _begin(self, index: int, item: dict[str, Any]) -> list[Event]:
-        if text(item.get("type")) not in CALLS or index in self._open or index in self._finished:
+        name = text(item.get("name"))
+        if text(item.get("type")) not in CALLS or not name or index in self._open or index in self._finished:
             return []
         self._called = True
         custom = item.get("type") == "custom_tool_call"
         call_id = text(item.get("call_id")) or text(item.get("id"))
-        call = CallStart(index, call_id, text(item.get("name")), custom, text(item.get("namespace")))
+        call = CallStart(index, call_id, name, custom, text(item.get("namespace")))
         self._open[index] = call
         return [call]
 
@@ -178,6 +179,8 @@ class Reader:
             return []
         if kind in CALLS:
             begun = self._begin(index, item)
+            if index not in self._open:
+                return []
             said = self._whole_arguments(index, text(item.get("arguments")) or text(item.get("input")))
             return [*begun, *said, *self._end_call(index)]
         self._finished.add(index)

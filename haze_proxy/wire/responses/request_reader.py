@@ -6,6 +6,7 @@ from typing import Any
 from haze_proxy.wire.conversation import Choice, Conversation, Format, Text, Thinking, Tool, Turn
 from haze_proxy.wire.responses.items_reader import turns
 from haze_proxy.wire.values import (
+    arr,
     names,
     obj,
     refuse,
@@ -27,6 +28,7 @@ ALSO = ("metadata", "service_tier", "prompt_cache_options", "prompt_cache_retent
 REFUSED = ("previous_response_id", "conversation", "background", "prompt")
 # Asked for by every Codex; what is missing without them is not missed.
 UNNAMED = frozenset({"client_metadata", "stream_options"})
+ENCRYPTED = "reasoning.encrypted_content"  # always included
 # The fields that an answer repeats, and what stands there where the request said nothing.
 ECHO: dict[str, Any] = {
     "instructions": None,
@@ -62,6 +64,7 @@ def read_request(body: dict[str, Any]) -> Conversation:
             raise refuse(name, "cannot be sent to this model's provider: it belongs to another one's account")
     known = READ | UNNAMED | set(ALSO)
     unread = [name for name, value in body.items() if name not in known and value is not None]
+    unread += _unkept(body)
     said = turns(body.get("input"), unread)
     tools = _tools(body.get("tools"), unread)
     written = obj(body.get("text"))
@@ -87,6 +90,12 @@ def read_request(body: dict[str, Any]) -> Conversation:
         unread=tuple(unread),
         names=NAMES,
     )
+
+
+def _unkept(body: dict[str, Any]) -> list[str]:
+    """What the client wants kept, or told beside the answer, and will not find."""
+    wanted = [entry for entry in arr(body.get("include")) if entry != ENCRYPTED]
+    return [*(["store"] if body.get("store") is True else ()), *(["include"] if wanted else ())]
 
 
 def echo(body: dict[str, Any]) -> dict[str, Any]:
