@@ -71,6 +71,9 @@ OWNERS = frozenset(
     }
 )
 OWNERS_TEXT = "The provider refused Haze."
+OWNERS_NAMES = re.compile(r"\b(?:org|proj|project|sk)[-_][A-Za-z0-9][A-Za-z0-9_-]{5,}")
+ADDRESSES = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+MASK = "***"
 BROKEN_OFF = "The provider broke off in the middle of its answer."
 NO_ANSWER = "The provider sent an answer that cannot be read."
 FULL = re.compile(
@@ -108,12 +111,17 @@ def problem(error: object, status: int | None = None) -> Problem:
     types = [text(found.get("type")), text(code), text(metadata.get("error_type")), text(found.get("status"))]
     if {status, *types} & OWNERS:
         return Problem("server", OWNERS_TEXT)
-    message = _message(found, metadata)
+    message = masked(_message(found, metadata))
     if FULL.search(" ".join((*types, message))):
         return _full(message, text(found.get("param")) or None)
     kind = next((BY_TYPE[name] for name in types if name in BY_TYPE), None) or _by_status(status)
     named = code if isinstance(code, str) else None
     return Problem(kind, message or "The provider failed.", text(found.get("param")) or None, named)
+
+
+def masked(message: str) -> str:
+    """A provider's words without the names of the owner's accounts and keys, and without addresses of machines."""
+    return ADDRESSES.sub(MASK, OWNERS_NAMES.sub(MASK, message))
 
 
 def _object(error: object) -> dict[str, Any]:

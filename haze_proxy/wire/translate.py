@@ -105,8 +105,7 @@ def answer(parsed: object, translated: Translated) -> bytes:
 def error(status: int, body: object, translated: Translated) -> tuple[int, bytes]:
     """A channel's refusal (status 400 and up) for the client: status and body, in the words his client acts on.
 
-    `body` is parsed, or text. What a provider says of the owner's account is left out; his keys and names in its texts
-    are the caller's to mask.
+    `body` is parsed, or text. What a provider says of the owner's account is left out.
     """
     found = problem(body, status)
     told, written = PROTOCOLS[translated.source].write_error(found, translated.context.seed)

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from wire.translating import refused
+from wire.translating import asked, chunks, delta, refused, streamed
 
 from haze_proxy.wire import translate
 
@@ -82,6 +82,18 @@ def test_b25_anthropics_overflow_is_openais_to_a_chat_client() -> None:
         "context_length_exceeded",
         message,
     )
+
+
+def test_the_owners_names_are_masked() -> None:
+    """Providers put accounts, keys and machines into their texts: whole, streamed, and with status 200."""
+    message = "Rate limit of org-Abc12345 with sk-proj-12345678 at 10.1.2.3:80 reached"
+    told_error = refused(400, {"error": {"message": message}}, "messages", "chat")[1]["error"]["message"]
+    assert told_error == "Rate limit of *** with *** at ***:80 reached"
+    out, _ = streamed(asked("messages", "chat"), chunks(delta(content="Hi"), {"error": {"message": message}}))
+    assert b"Abc12345" not in out
+    with pytest.raises(translate.HazeError) as failed:
+        translate.answer({"error": {"message": message}}, asked("messages", "chat"))
+    assert "Abc12345" not in failed.value.message
 
 
 def test_the_providers_own_reason_is_told() -> None:

@@ -64,3 +64,12 @@ def test_b14_counting_with_and_without_the_cache_is_the_same_count(
         assert written["total_tokens"] == fresh + read + write + output
         assert openai.read_usage(written, stems) == usage
     assert anthropic.read_usage(anthropic.write_usage(usage)) == usage
+
+
+def test_nothing_used_is_nothing() -> None:
+    """Zeros are a report, and no report is none."""
+    assert openai.read_usage({"prompt_tokens": 0, "completion_tokens": 0}, ("prompt", "completion")) == Usage(
+        0, output=0
+    )
+    assert openai.read_usage({}, ("prompt", "completion")) is None
+    assert anthropic.read_usage({}) is None
