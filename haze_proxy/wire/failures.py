@@ -8,8 +8,7 @@ reason (`native_finish_reason`) is "network_error" or the like.
 import re
 from typing import Any, Final
 
-# What a choice claims while its provider's own reason says that it failed.
-ENDED: Final = frozenset({"stop", "error"})
+# What the provider's own reason is when it failed, although the choice claims to have stopped.
 FAILED: Final = re.compile(r"(?:[a-z]+_)*error", re.IGNORECASE)
 # Where a protocol's answers have what was asked for, and whether it may be empty.
 CONTENT: Final = {
@@ -40,7 +39,7 @@ def _of_choice(choice: object) -> dict[str, Any] | None:
     reason, own = choice.get("finish_reason"), choice.get("native_finish_reason")
     if choice.get("error"):
         return _object(choice["error"])
-    if reason == "error" or (reason in ENDED and isinstance(own, str) and FAILED.fullmatch(own)):
+    if reason == "error" or (isinstance(own, str) and FAILED.fullmatch(own) and reason == "stop"):
         return {"message": "The provider broke off in the middle of its answer.", "type": "server_error", "code": "502"}
     return None
 

@@ -54,6 +54,7 @@ ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "a length": ("chat", chat(finish_reason="length", native_finish_reason="MAX_TOKENS")),
     "another reason": ("chat", chat(native_finish_reason="end_turn")),
     "odd reasons": ("chat", chat(finish_reason=7, native_finish_reason=["error"])),
+    "an odd reason beside one's own": ("chat", chat(finish_reason=[None], native_finish_reason="error")),
     "odd choices": ("chat", {"choices": [None, 7]}),
 }
 
