@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -68,6 +68,30 @@ class Billing(Struct, frozen=True):
     output_slice_tokens: Positive = 2048
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Options(Struct, frozen=True):
+    """What a channel's models take in translated requests, where that differs from what its kind's usually do."""
+
+    limit_field: Literal["max_completion_tokens", "max_tokens"] | msgspec.UnsetType = msgspec.UNSET
+    limit_default: Positive | msgspec.UnsetType = msgspec.UNSET
+    sampling: bool | msgspec.UnsetType = msgspec.UNSET
+    efforts: tuple[Effort, ...] | msgspec.UnsetType = msgspec.UNSET
+    thinking: Literal["adaptive", "budget", "none"] | msgspec.UnsetType = msgspec.UNSET
+    reasoning_field: Name | msgspec.UnsetType = msgspec.UNSET
+    encrypted_reasoning: bool | msgspec.UnsetType = msgspec.UNSET
+    allowed_fields: frozenset[str] | msgspec.UnsetType = msgspec.UNSET
+    system_turns: bool | msgspec.UnsetType = msgspec.UNSET
+    prefill: bool | msgspec.UnsetType = msgspec.UNSET
+    cache_marks: Literal["", "cache_control", "prompt_cache_breakpoint"] | msgspec.UnsetType = msgspec.UNSET
+
+    def given(self) -> dict[str, Any]:
+        """The options that the owner wrote down."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+
+
 class Channel(Struct, frozen=True):
     """One configured upstream; `models` are ids or globs, `aliases` map a public id (or glob) to the upstream's id."""
 
@@ -84,6 +108,8 @@ class Channel(Struct, frozen=True):
     silence_timeout_s: Seconds = 300
     headers: dict[str, str] = {}
     stateful: bool = False
+    translate: bool = True
+    options: Options = Options()
 
 
 class Tier(Struct, frozen=True):

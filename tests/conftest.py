@@ -46,7 +46,9 @@ async def provider() -> AsyncIterator[Provider]:
 @pytest.fixture
 async def chained(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
     """Haze before the pretend provider: `paid` on chat through an OpenAI channel, on messages through Anthropic."""
-    text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
+    # Each answers for its own protocols only: what a translated channel would do is tested apart.
+    only = {"translate": "false"}
+    text = ECHO + PAID + channel("openai", provider.url, **only) + channel("anthropic", provider.url, **only)
     async with running(tmp_path, text) as server:
         yield server
 

@@ -136,7 +136,7 @@ def keys(table: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
     for field in msgspec.structs.fields(table):
         inner = next((t for t in typing.get_args(field.type) if is_table(t)), None)
         if is_table(field.type):
-            yield from keys(field.type, f"{field.name}.")
+            yield from keys(field.type, f"{path}{field.name}.")
         elif inner is not None and path == "":
             yield from keys(inner, f"{field.name}[].")
         else:
@@ -152,6 +152,8 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     """A field's default as the README writes it."""
     if field.required:
         return "required"
+    if field.default is msgspec.UNSET:
+        return "its kind's"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if value is None:
         return "none"

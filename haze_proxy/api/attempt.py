@@ -29,12 +29,13 @@ READERS: Final[dict[str, Callable[[bytes], Any]]] = {"embeddings": embeddings.ou
 
 @dataclass(slots=True)
 class Begun:
-    """An answer that has begun: a stream with its first bytes, or a `whole` body and its JSON."""
+    """An answer that has begun: a stream with its first bytes, or a `whole` body, its JSON, and what is shown of it."""
 
     answer: Answer
     first: bytes = b""
     body: bytes = b""
     whole: dict[str, Any] | None = None
+    shown: bytes = b""
 
 
 async def attempt(journey: Journey) -> Begun:
@@ -46,7 +47,8 @@ async def attempt(journey: Journey) -> Begun:
             begun = Begun(answer, first=await _first_event(journey, answer))
         else:
             body = await client.read(answer)
-            begun = Begun(answer, body=body, whole=_whole(journey.candidate.channel, journey.ask.protocol, body))
+            whole = _whole(journey.candidate.channel, journey.passage.spoken, body)
+            begun = Begun(answer, body=body, whole=whole, shown=journey.passage.whole(body, whole))
         return begun
     finally:
         if begun is None or begun.whole is not None:
@@ -54,12 +56,14 @@ async def attempt(journey: Journey) -> Begun:
 
 
 async def _call(journey: Journey) -> Answer:
+    passage = journey.passage
     call = Call(
         journey.candidate.channel,
-        journey.ask.protocol,
-        PATHS[journey.ask.protocol],
-        journey.request.rel_url.raw_query_string,
-        journey.body,
+        passage.spoken,
+        PATHS[passage.spoken],
+        # A query belongs to the client's own protocol.
+        journey.request.rel_url.raw_query_string if passage.translated is None else "",
+        passage.body,
         journey.request.headers,
     )
     answer = await journey.request.app[CLIENT].send(call)
@@ -71,9 +75,10 @@ async def _call(journey: Journey) -> Answer:
     finally:
         answer.close()
     told = answer.headers.get("Retry-After")
-    error = faults.judge(journey.candidate.channel, answer.status, body, journey.body, told)
+    error = faults.judge(journey.candidate.channel, answer.status, body, passage.body, told)
     if isinstance(error, PassedOn):
         error.headers = headers.downstream(answer.headers)
+        error.rendered = passage.refusal(answer.status, body)
     raise error
 
 
@@ -83,15 +88,15 @@ def _is_stream(answer: Answer) -> bool:
 
 async def _first_event(journey: Journey, answer: Answer) -> bytes:
     """Wait for something that can be told to the caller. Raises if it is an error: there is still a status for it."""
-    meter, passing, ended = journey.meter, b"", False
+    meter, stream, passing, ended = journey.meter, journey.passage.stream, b"", False
     while not (ended or _has_event(passing) or meter.state != "open" or len(passing) >= PEEK_BYTES_MAX):
         chunk = await answer.chunk()
-        passing += meter.feed(chunk) if chunk else meter.close()
+        passing += stream.feed(chunk) if chunk else stream.close()
         ended = not chunk
     if not _has_event(passing) and (ended or meter.state != "open"):
         if meter.error is not None:
             raise faults.judge_event(journey.candidate.channel, meter.error)
-        if not meter.finished:
+        if not stream.finished:
             raise UpstreamFailed("The provider's answer was empty.")
     return passing
 

@@ -2,12 +2,13 @@
 to keep nothing.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.money.estimate import LIMIT_FIELDS
 from haze_proxy.wire.ask import Ask
 from haze_proxy.wire.splice import splice
+from haze_proxy.wire.translate import native_body
 
 NEWEST_WORDS: Final = frozenset({"openai", "openrouter"})
 
@@ -23,12 +24,22 @@ def fitted(ask: Ask, candidate: Candidate) -> bytes:
     if _asks_as_chat_does(ask):
         rest = {name: value for name, value in ask.parsed["stream_options"].items() if name != "include_usage"}
         body = splice(body, "stream_options", rest or None)
+    body = native_body(body, ask.protocol)
     if ask.limited_to is not None:
         for field in _limit_fields(ask, candidate):
             body = splice(body, field, ask.limited_to)
     if _would_be_kept(ask, candidate):
         body = splice(body, "store", False)
     return body
+
+
+def limited(ask: Ask) -> dict[str, Any]:
+    """The parsed request for translation, with the limit that its account can pay for, if that is less than asked."""
+    if ask.limited_to is None:
+        return ask.parsed
+    fields = LIMIT_FIELDS[ask.protocol]
+    own = [field for field in fields if ask.parsed.get(field) is not None] or fields[:1]
+    return {**ask.parsed, **dict.fromkeys(own, ask.limited_to)}
 
 
 def _limit_fields(ask: Ask, candidate: Candidate) -> list[str]:

@@ -13,25 +13,24 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from haze_proxy.api.fit import fitted, lacks_usage
+from haze_proxy.api.passage import Passage, passage
 from haze_proxy.api.transform import transform_for
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.directory import Candidate
-from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, HEALTH, REQUEST_ID
+from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import limit_of
 from haze_proxy.gate.body import let_go
 from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
-from haze_proxy.money import estimate, usage
+from haze_proxy.money import usage
 from haze_proxy.money.prices import Price
 from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
 from haze_proxy.wire.ask import Ask
-from haze_proxy.wire.ending import at_the_limit
 from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, reported_usage, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
@@ -47,15 +46,16 @@ class Journey:
 
     # Set by turn_to, for the attempt that is under way.
     candidate: Candidate
+    passage: Passage
     meter: Meter
-    body: bytes
 
     def __init__(self, request: web.Request, ask: Ask) -> None:
         self.request = request
         self.ask = ask
         self.candidates = request[CANDIDATES]
         self.transform = transform_for(ask)
-        self._hides_usage = lacks_usage(ask)
+        # Cursor writes one protocol and reads another; everybody else reads what he writes.
+        self.wants = request[ENDPOINT].protocol
         self.attempts: list[Attempt] = []
         self._answer_headers: Mapping[str, str] = {}
         self._hold = request[HOLD]
@@ -106,18 +106,14 @@ class Journey:
     # ---- attempts ----
 
     def turn_to(self, candidate: Candidate) -> None:
-        """The next attempt goes to this candidate."""
+        """The next attempt goes to this candidate. Raises BadRequest where it cannot be asked this at all."""
         self.candidate = candidate
-        self.body = fitted(self.ask, candidate)
-        self.meter = Meter(
-            self.ask.protocol,
-            hide_usage=self._hides_usage,
-            answers=estimate.answers(self.ask.parsed, self.ask.protocol),
-        )
         self._answer_headers = {}
         self._began = self._clock()
         self._output_limit = limit_of(self.ask, candidate)
         self.attempts.append(Attempt(candidate, _now_ms()))
+        self.passage = passage(self.ask, candidate, self.wants, self.request_id)
+        self.meter = self.passage.meter
 
     def is_worth_asking(self, candidate: Candidate) -> bool:
         """Whether a candidate may still be asked: others may have found out meanwhile that it must not."""
@@ -142,7 +138,7 @@ class Journey:
         self._attempt.first_byte_at = _now_ms()
         # Nobody is asked again, so nobody reads the request again.
         let_go(self.request)
-        self.body = b""
+        self.passage.body = b""
         if self.ask.stream:
             slice_tokens = self._directory.config.billing.output_slice_tokens
             self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
@@ -176,17 +172,18 @@ class Journey:
         Raises Unavailable when nothing could be written.
         """
         self._attempt.upstream_id = self._attempt.upstream_id or _text(parsed.get("id"))
-        used = usage.read(self.ask.protocol, reported_usage(self.ask.protocol, parsed))
+        spoken = self.passage.spoken
+        used = usage.read(spoken, reported_usage(spoken, parsed))
         estimated = not self._credible(used)
         if estimated:
-            used = usage.estimated(self.ask.input_estimate, text_tokens(self.ask.protocol, body))
+            used = usage.estimated(self.ask.input_estimate, text_tokens(spoken, body))
         self._health.worked(self.candidate)
         await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
 
     async def settle_stream(self) -> None:
         """Charge a stream that came to its end, or to the upstream's own error, and wait until it is committed."""
         meter = self.meter
-        used = usage.read(self.ask.protocol, meter.usage)
+        used = self._reported()
         if meter.state == "error":
             self._blame(faults.judge_event(self.candidate.channel, meter.error or {}))
             await self.break_off("upstream error")
@@ -204,10 +201,9 @@ class Journey:
 
         Returns the events that end the stream properly, once that is committed. Raises Unavailable when it cannot be.
         """
-        used = self._counted()
+        used, before = self._counted(), self.passage.cut()
         await self._settle("balance ran out", used, self.meter.model, estimated=True)
-        tokens = used.total_input, used.output
-        return at_the_limit(self.meter, self.ask.protocol, tokens, with_usage=not self._hides_usage)
+        return before + self.passage.last_words((used.total_input, used.output))
 
     async def broken(self, error: HazeError) -> None:
         """The stream cannot go on: charged is what was reported as final. The channel is blamed for its own fault.
@@ -224,7 +220,7 @@ class Journey:
     async def break_off(self, ended: str = "upstream broke off") -> None:
         """The upstream failed in mid-stream: charged only what it had reported as final."""
         if not self.is_over and self.meter.reported_final:
-            await self._settle(ended, usage.read(self.ask.protocol, self.meter.usage), self.meter.model)
+            await self._settle(ended, self._reported(), self.meter.model)
         else:
             self._nothing(ended)
 
@@ -233,8 +229,7 @@ class Journey:
         if self.is_over:
             return
         if self.attempts and self.meter.reported_final:
-            used = usage.read(self.ask.protocol, self.meter.usage)
-            self._finish(Outcome("server stopped", self.attempts, used, self._price(self.meter.model)))
+            self._finish(Outcome("server stopped", self.attempts, self._reported(), self._price(self.meter.model)))
         else:
             self._nothing("server stopped")
 
@@ -250,13 +245,17 @@ class Journey:
 
     def _counted(self) -> Usage:
         """What was reported of the input (else the estimate), and the larger of delivered and reported output."""
-        reported = usage.read(self.ask.protocol, self.meter.usage)
+        reported = self._reported()
         if not self._credible(reported):
             return usage.estimated(self.ask.input_estimate, self.meter.delivered_tokens)
         output = max(self.meter.delivered_tokens, reported.output)
         if not reported.total_input:
             return usage.estimated(self.ask.input_estimate, output)
         return replace(reported, output=output)
+
+    def _reported(self) -> Usage:
+        """What a stream's upstream has said up to now."""
+        return usage.read(self.passage.spoken, self.meter.usage)
 
     def _credible(self, used: Usage) -> bool:
         """Whether reported numbers can be those of this answer: missing or all zero they are none, and far beyond what

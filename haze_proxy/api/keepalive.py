@@ -47,13 +47,13 @@ class KeepAlives:
             if now - journey.wrote_at >= SILENCE_S and journey in self._open and _may_write(journey):
                 journey.wrote_at = now
                 with suppress(ConnectionError):  # its own task hears of it, too
-                    await response.write(KEEPALIVE[journey.ask.protocol])
+                    await response.write(KEEPALIVE[journey.wants])
 
 
 def _may_write(journey: Journey) -> bool:
     """Whether nothing is half written, and nobody waits for a slow client: a write to him would hold the ticker up."""
-    transport, meter = journey.request.transport, journey.meter
-    if transport is None or meter.state != "open" or not meter.between_events:
+    transport = journey.request.transport
+    if transport is None or journey.meter.state != "open" or not journey.passage.stream.between_events:
         return False
     return not transport.is_closing() and transport.get_write_buffer_size() == 0
 

@@ -26,6 +26,7 @@ from haze_proxy.wire import envelope
 STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 # Says that the balance paid for a shorter answer than was asked for.
 LIMITED: Final = "x-haze-limited"
+DROPPED: Final = "x-haze-dropped"
 FLUSH_S: Final = 10
 # Node's clients throw away what they have not read yet when a line breaks: they shall have read why.
 READING_S: Final = 0.05
@@ -51,16 +52,17 @@ def _passed_on(journey: Journey, refusal: PassedOn) -> web.Response:
     # Whatever it came as: a page, a text, an event of a stream.
     kept = CIMultiDict(refusal.headers)
     kept["Content-Type"] = "application/json"
-    body = refusal.body_for(journey.ask.protocol, journey.request_id)
-    return web.Response(status=refusal.upstream_status, body=body, headers=kept)
+    status, body = refusal.rendered or (refusal.upstream_status, b"")
+    body = body or refusal.body_for(journey.wants, journey.request_id)
+    return web.Response(status=status, body=body, headers=kept)
 
 
 async def _begin(journey: Journey) -> Begun:
     """Ask one candidate after the other until one answers: the only retry loop in the house."""
     failures: list[HazeError] = []
     for candidate in filter(journey.is_worth_asking, journey.candidates):
-        journey.turn_to(candidate)
         try:
+            journey.turn_to(candidate)
             begun = await attempt(journey)
         except HazeError as error:
             journey.attempt_failed(error)
@@ -93,11 +95,14 @@ async def _whole(journey: Journey) -> web.Response:
 
 async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
     # Before the charge: what is stopped in the middle of it has cost nothing.
-    shown = begun.body if journey.transform is None else await journey.transform(begun.body)
+    shown = begun.shown if journey.transform is None else await journey.transform(begun.shown)
     await journey.settle_whole(begun.body, begun.whole or {})
     kept = headers.downstream(begun.answer.headers)
     if journey.ask.limited_to is not None:
         kept[LIMITED] = f"max_output_tokens={journey.ask.limited_to}"
+    kept.update(_dropped(journey))
+    if journey.passage.translated is not None:
+        kept["Content-Type"] = "application/json"
     return web.Response(status=begun.answer.status, body=shown, headers=kept)
 
 
@@ -122,15 +127,21 @@ async def _stream(journey: Journey) -> web.StreamResponse:
             begun.answer.close()
 
 
-def _response(answer: Answer) -> web.StreamResponse:
+def _dropped(journey: Journey) -> dict[str, str]:
+    """What the channel's protocol could not say, by name."""
+    return {DROPPED: ", ".join(journey.passage.dropped)} if journey.passage.dropped else {}
+
+
+def _response(journey: Journey, answer: Answer) -> web.StreamResponse:
     kept: CIMultiDict[str] = headers.downstream(answer.headers)
     kept.update(STREAM_HEADERS)
+    kept.update(_dropped(journey))
     return web.StreamResponse(status=answer.status, headers=kept)
 
 
 async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.StreamResponse:
     """From the first byte to the last. The upstream's failures end here; the caller's go on up."""
-    response = _response(answer)
+    response = _response(journey, answer)
     await response.prepare(journey.request)
     try:
         with journey.request.app[KEEPALIVES].on(journey, response):
@@ -140,7 +151,7 @@ async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.Stream
             await _break_off(journey, response, error)
             return response
         # It had told its own error already, and cut the line where another event might have followed.
-        rest = journey.meter.close()
+        rest = journey.passage.stream.close()
     except asyncio.CancelledError:
         if not journey.caller_is_gone:
             journey.stopped()
@@ -160,15 +171,15 @@ async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, 
 
     None: the account cannot pay for more, and the stream stands between two events.
     """
-    meter = journey.meter
+    meter, stream = journey.meter, journey.passage.stream
     while meter.state == "open":
         if passing:
             await response.write(passing)
-        if not journey.delivered() and meter.between_events:
+        if not journey.delivered() and stream.between_events:
             return None
         chunk = await answer.chunk()
         journey.received()
-        passing = meter.feed(chunk) if chunk else meter.close()
+        passing = stream.feed(chunk) if chunk else stream.close()
         if not chunk:
             break
     return passing
@@ -176,8 +187,8 @@ async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, 
 
 async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse) -> None:
     """The upstream's answer is over. Its last bytes go out once they are paid for."""
-    meter = journey.meter
-    if not meter.finished and meter.state != "error":
+    stream = journey.passage.stream
+    if not stream.finished and journey.meter.state != "error":
         await _break_off(journey, response, UpstreamFailed(BROKEN_OFF))
         return
     try:
@@ -185,8 +196,8 @@ async def _finish(journey: Journey, answer: Answer, response: web.StreamResponse
     except HazeError as error:
         await _break_off(journey, response, error)
         return
-    if meter.held:
-        await response.write(meter.held)
+    if stream.held:
+        await response.write(stream.held)
     await response.write_eof()
     answer.finish()
 
@@ -211,9 +222,9 @@ async def _break_off(journey: Journey, response: web.StreamResponse, error: Haze
     with suppress(HazeError):  # what could not be written is not charged; the caller hears of one failure
         await journey.broken(error)
     # What has gone out may end in the middle of an event.
-    gap = b"" if journey.meter.between_events else b"\n\n"
-    await response.write(gap + envelope.event(error, journey.ask.protocol, journey.request_id))
-    if journey.ask.protocol in envelope.ENDED_BY_ERROR:
+    gap = b"" if journey.passage.stream.between_events else b"\n\n"
+    await response.write(gap + envelope.event(error, journey.wants, journey.request_id))
+    if journey.wants in envelope.ENDED_BY_ERROR:
         await response.write_eof()
         return
     transport = journey.request.transport

@@ -8,7 +8,7 @@ rendezvous hashing of the session, so that a conversation stays where its prompt
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from types import MappingProxyType
@@ -21,6 +21,8 @@ from haze_proxy.channels.catalogue import Listing, Offer
 from haze_proxy.channels.kinds import KINDS, PATHS, Kind
 from haze_proxy.channels.pricing import Pricing
 from haze_proxy.money.prices import Price
+from haze_proxy.wire import translate
+from haze_proxy.wire.options import Options
 
 # Ids that only a glob serves are remembered, up to this many: a caller chooses them.
 ANSWERS_KEPT: Final = 1024
@@ -49,6 +51,8 @@ class Channel:
     silence_timeout_s: float
     stateful: bool
     inactive: str
+    translates: bool
+    options: Options
     api_key: str = ""
 
     @property
@@ -69,7 +73,8 @@ class Channel:
 class Candidate:
     """A channel that could serve a request, the id it knows the model by, and what it costs (None: unknown).
 
-    `max_output_tokens` is the model's own limit where it is known.
+    `max_output_tokens` is the model's own limit where it is known. `asked` is the caller's protocol, `protocol` the one
+    that the channel is spoken to in: the same, or one that the request is translated into.
     """
 
     channel: Channel
@@ -78,6 +83,8 @@ class Candidate:
     how: str
     price: Price | None
     max_output_tokens: int | None
+    asked: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,8 @@ class Directory:
         """The channels that would serve `model` in `protocol` for a price that is known, in order."""
         known = self._known.get((model, protocol))
         if known is None:
-            known = tuple(c for c in self._of(model) if not self._left_out(c, protocol))
+            served = (c for c in self._of(model) if not self._left_out(c, protocol))
+            known = tuple(replace(c, asked=protocol, protocol=spoken(c.channel, protocol)) for c in served)
             if known:  # an id that nobody serves is not worth remembering, and callers invent them
                 self._known[model, protocol] = known
         return known if len(known) < 2 else tuple(_in_order(known, session))
@@ -234,7 +242,7 @@ class Directory:
             return self._pricing.why_unknown(candidate.channel, candidate.upstream_model)
         if candidate.price.output is None and not candidate.price.free and not _only_input(candidate, protocol):
             return "the price of its output is unknown: add `output` to its [[models]] row"
-        if protocol is not None and protocol not in candidate.channel.kind.protocols:
+        if protocol is not None and not spoken(candidate.channel, protocol):
             return f"a channel of kind {candidate.channel.kind.name} does not speak {protocol}"
         return ""
 
@@ -257,6 +265,21 @@ class Directory:
 def _only_input(candidate: Candidate, protocol: str | None) -> bool:
     """Whether no output is asked for: embeddings have none. Without a protocol: whether they can be asked for."""
     return protocol == "embeddings" or (protocol is None and "embeddings" in candidate.channel.kind.protocols)
+
+
+# Into which protocol a request is translated where a channel speaks several: the one with the longest practice first.
+TRANSLATED_INTO: Final = ("chat", "messages", "responses")
+
+
+def spoken(channel: Channel, protocol: str) -> str:
+    """The protocol in which a channel would be asked for an answer in `protocol`; "" where there is none."""
+    if protocol in channel.kind.protocols:
+        return protocol
+    return next((each for each in TRANSLATED_INTO if _is_way(channel, protocol, each)), "")
+
+
+def _is_way(channel: Channel, protocol: str, into: str) -> bool:
+    return channel.translates and into in channel.kind.protocols and (protocol, into) in translate.PAIRS
 
 
 def session_of(headers: Mapping[str, str], body: Mapping[str, object], key: str) -> str:
@@ -283,6 +306,8 @@ def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
         silence_timeout_s=row.silence_timeout_s,
         stateful=row.stateful,
         inactive=_inactive(row, kind, api_key, environ),
+        translates=row.translate,
+        options=replace(kind.options, **row.options.given()),
         api_key=api_key,
     )
 
@@ -326,12 +351,17 @@ def _in_order(candidates: tuple[Candidate, ...], session: str) -> list[Candidate
     return sorted(candidates, key=_rank(session))
 
 
-def _rank(session: str) -> Callable[[Candidate], tuple[int, float]]:
-    def rank(candidate: Candidate) -> tuple[int, float]:
+def _is_translated(candidate: Candidate) -> bool:
+    return bool(candidate.protocol) and candidate.asked != candidate.protocol
+
+
+def _rank(session: str) -> Callable[[Candidate], tuple[int, bool, float]]:
+    def rank(candidate: Candidate) -> tuple[int, bool, float]:
         channel = candidate.channel
         text = f"{channel.name}\0{session}".encode("utf-8", "surrogatepass")
         # A number in (0, 1) that is the same for the same channel and session; the logarithm makes weights exact.
         chance = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) + 1) / (2**64 + 1)
-        return -channel.priority, -channel.weight / -math.log(chance)
+        # A channel that has to be translated for comes after those that speak the caller's protocol.
+        return -channel.priority, _is_translated(candidate), -channel.weight / -math.log(chance)
 
     return rank

@@ -14,7 +14,7 @@ import orjson
 
 from haze_proxy.channels import error_shapes
 from haze_proxy.channels.directory import Channel
-from haze_proxy.errors import HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed, UpstreamSilent
+from haze_proxy.errors import BadRequest, HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed, UpstreamSilent
 from haze_proxy.wire import envelope
 
 OWNERS_STATUS: Final = frozenset({401, 402, 403})
@@ -65,6 +65,10 @@ class Unreachable(UpstreamFailed):
     """There was no line to the upstream at all, whatever the model."""
 
 
+class Unspeakable(BadRequest):
+    """What was asked cannot be said in this channel's protocol; another channel may speak the caller's own."""
+
+
 class PassedOn(HazeError):
     """The caller's own fault, as the upstream put it: its status, and its words.
 
@@ -82,6 +86,8 @@ class PassedOn(HazeError):
         self._body = body
         self._metadata = (error or {}).get("metadata")
         self.headers: Mapping[str, str] = {}
+        # Status and body as translation made them, where the channel speaks another protocol than the caller.
+        self.rendered: tuple[int, bytes] | None = None
 
     def body_for(self, protocol: str, request_id: str) -> bytes:
         """The JSON body for a caller who speaks `protocol`."""
@@ -107,7 +113,7 @@ class PassedOn(HazeError):
 
 
 # Worst news last: of several failures the caller is told the one that most invites another try.
-TELLING: Final = (RateLimited, Overloaded, UpstreamSilent, UpstreamFailed, PassedOn, OwnersTrouble)
+TELLING: Final = (RateLimited, Overloaded, UpstreamSilent, UpstreamFailed, PassedOn, Unspeakable, OwnersTrouble)
 
 
 def blames_the_channel(error: HazeError) -> bool:
@@ -118,7 +124,7 @@ def blames_the_channel(error: HazeError) -> bool:
 def worth_another(error: HazeError) -> bool:
     """Whether another channel may do better: it may also know a model that this one does not."""
     unknown_there = isinstance(error, PassedOn) and error.upstream_status == HTTPStatus.NOT_FOUND
-    return blames_the_channel(error) or unknown_there
+    return blames_the_channel(error) or unknown_there or isinstance(error, Unspeakable)
 
 
 def most_telling(failures: Sequence[HazeError]) -> HazeError:

@@ -7,13 +7,18 @@ row here: it is an `openai-compatible` channel with a base_url.
 from dataclasses import dataclass
 
 from haze_proxy import config
+from haze_proxy.wire import gemini
+from haze_proxy.wire.options import COMMON_FIELDS, Options
+
+USUAL = Options()
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """`protocols` are those it speaks itself; `credential` is the header its key goes into;
     `counts_tokens` that it has Anthropic's free counter, `attribution` that it wants to know the caller's application,
-    `runs_tools` that it may run a tool itself, for a fee.
+    `runs_tools` that it may run a tool itself, for a fee, `chat_fixed` that its chat differs from OpenAI's. `options`
+    say what its models take in translated requests.
     """
 
     name: config.Kind
@@ -24,6 +29,8 @@ class Kind:
     attribution: bool = False
     counts_tokens: bool = False
     runs_tools: bool = True
+    chat_fixed: bool = False
+    options: Options = USUAL
 
     def credentials(self, api_key: str) -> dict[str, str]:
         """The header that carries a key, or nothing without one."""
@@ -35,12 +42,18 @@ class Kind:
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("openai", "https://api.openai.com/v1", frozenset({"chat", "responses", "embeddings"})),
+        Kind(
+            "openai",
+            "https://api.openai.com/v1",
+            frozenset({"chat", "responses", "embeddings"}),
+            options=Options(reasoning_field="none"),
+        ),
         Kind(
             "openrouter",
             "https://openrouter.ai/api/v1",
             frozenset({"chat", "messages", "responses", "embeddings"}),
             attribution=True,
+            options=Options(cache_marks="cache_control"),
         ),
         Kind(
             "anthropic",
@@ -53,8 +66,16 @@ KINDS: dict[str, Kind] = {
             "gemini",
             "https://generativelanguage.googleapis.com/v1beta/openai",
             frozenset({"chat", "embeddings"}),
+            chat_fixed=True,
+            options=Options(limit_field="max_tokens", allowed_fields=gemini.FIELDS),
         ),
-        Kind("openai-compatible", "", frozenset({"chat", "embeddings"}), needs_key=False),
+        Kind(
+            "openai-compatible",
+            "",
+            frozenset({"chat", "embeddings"}),
+            needs_key=False,
+            options=Options(limit_field="max_tokens", allowed_fields=COMMON_FIELDS),
+        ),
         Kind(
             "echo",
             "",

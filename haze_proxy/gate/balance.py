@@ -128,8 +128,8 @@ def _worth(ask: Ask, candidate: Candidate, slice_tokens: int, calls: tuple[tuple
 
 def _can_charge(candidate: Candidate, protocol: str, tool: str) -> bool:
     """Whether calls of a tool that the provider runs would be paid for, were this candidate to serve them."""
-    if not candidate.channel.kind.runs_tools:
-        return True
+    if not candidate.channel.kind.runs_tools or candidate.protocol != protocol:
+        return True  # translation leaves such tools out, or refuses them
     assert candidate.price is not None  # noqa: S101 - candidates are those with a price
     return protocol in TOOLS_REPORTED and tool in dict(candidate.price.server_tools)
 

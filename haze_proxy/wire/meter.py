@@ -58,7 +58,7 @@ class Meter:
         self._protocol = _PROTOCOLS[protocol]
         self._answers = answers
         self._stopped: set[object] = set()  # the indices of the choices that have come to their end
-        self._hide_usage = hide_usage and protocol == "chat"
+        self.hides_usage = hide_usage and protocol == "chat"
         self._nameless = NAMELESS_EVENTS_MAX
         self._unfinished = bytearray()  # the event that has begun and not ended,
         self._left = 0  # … how many of its bytes have gone out,
@@ -154,7 +154,7 @@ class Meter:
         self._too_long = self._too_long or len(buffer) > limit
         if self._too_long:
             del buffer[: 1 - BOUNDARY_BYTES_MAX]
-        elif self._telltale or self._hide_usage or self.error is not None:
+        elif self._telltale or self.hides_usage or self.error is not None:
             self._left = left - start
             return b""
         self._left = len(buffer)
@@ -275,7 +275,7 @@ def _read_chat(meter: Meter, event: Event) -> bool:
     if failure := failures.of_choices(choices):
         meter._note_failure(failure)
         return False
-    return not (meter._hide_usage and not choices and isinstance(usage, dict))
+    return not (meter.hides_usage and not choices and isinstance(usage, dict))
 
 
 def _read_messages(meter: Meter, event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""Cursor posts Responses bodies to the path of chat: they are what they say they are."""
+"""Cursor posts Responses bodies to the path of chat, and reads chat's answers: both are what they say they are."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 from checks import refused
 from gateway import HELLO, PAID, PATHS, Haze, channel, running
 from provider import HANG_UP, Provider, Reply, error_body, events
+from wire.fold import fold
+from wire.lint import lint
 
 # As people have recorded it: flat tools, and chat's own way to ask for usage.
 CURSOR: dict[str, Any] = {
@@ -34,9 +36,11 @@ async def test_a_responses_body_on_the_path_of_chat_is_served_as_one(
     (received,) = provider.requests
     assert received.path == "/v1/responses"
     if stream:
-        assert answer.body == b"".join(events("responses", model="paid"))
-    else:
-        assert answer.json()["object"] == "response"
+        lint("chat", answer.body)
+    told = fold("chat", answer.body) if stream else answer.json()
+    assert told["model"] == "paid"
+    assert told["choices"][0]["message"]["content"] == "Hello there!"
+    assert told["usage"]["completion_tokens"] == 3
     (row,) = await chained.ended()
     assert (row["protocol"], row["state"], row["cost"], row["stream"]) == ("responses", "settled", 41_000, stream)
 
@@ -91,17 +95,17 @@ async def test_what_is_wrong_with_it_is_told_in_openais_envelope(
 
 async def test_where_nobody_speaks_responses_it_is_503_and_says_why(tmp_path: Path, provider: Provider) -> None:
     """The path was right for the model; it is the body that is not."""
-    async with running(tmp_path, PAID + channel("gemini", provider.url)) as haze:
+    async with running(tmp_path, PAID + channel("gemini", provider.url, translate="false")) as haze:
         message = refused(await haze.post(PATHS["chat"], CURSOR), "chat", 503)
         assert "in the responses protocol. It is served on: chat, embeddings." in message
 
 
-async def test_a_stream_that_dies_is_told_as_a_responses_stream_is(chained: Haze, provider: Provider) -> None:
-    """In the protocol of the answer, and with the `error` that readers of chat look for."""
+async def test_a_stream_that_dies_is_told_as_a_chat_stream_is(chained: Haze, provider: Provider) -> None:
+    """In the protocol of the answer: readers of chat look for an `error` and a cut line."""
     provider.script(Reply(chunks=[*events("responses")[:5], HANG_UP]))
     answer = await chained.post(PATHS["chat"], CURSOR)
-    assert b"event: response.failed" in answer.body
-    assert b'"error":{"message":' in answer.body
+    assert answer.cut
+    assert b'data: {"error":{"message":' in answer.body
 
 
 async def test_a_chat_body_that_has_an_input_too_is_chat(chained: Haze, provider: Provider) -> None:

@@ -155,7 +155,7 @@ async def test_a_large_header_names_the_limit(haze: Haze) -> None:
 @pytest.fixture
 async def house(tmp_path: Path, provider: Provider) -> AsyncIterator[Haze]:
     """Haze before the pretend provider, with a small limit for bodies and little patience."""
-    times = {"first_byte_timeout_s": "0.2", "silence_timeout_s": "0.2"}
+    times = {"first_byte_timeout_s": "0.2", "silence_timeout_s": "0.2", "translate": "false"}
     rows = channel("openai", provider.url, **times) + channel("anthropic", provider.url, **times)
     async with running(tmp_path, "[server]\nmax_body_mib = 1\n" + ECHO + PAID + rows) as server:
         yield server

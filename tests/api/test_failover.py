@@ -33,8 +33,8 @@ async def pair(tmp_path: Path, provider: Provider, second: Provider) -> AsyncIte
     text = PAID
     for kind, name in (("openai", "chat"), ("anthropic", "messages")):
         suffix = "" if name == "chat" else "-messages"
-        text += channel(kind, provider.url, name=f'"first{suffix}"', priority="1")
-        text += channel(kind, second.url, name=f'"second{suffix}"')
+        text += channel(kind, provider.url, name=f'"first{suffix}"', priority="1", translate="false")
+        text += channel(kind, second.url, name=f'"second{suffix}"', translate="false")
     async with running(tmp_path, text) as server:
         yield server
 

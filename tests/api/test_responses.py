@@ -83,8 +83,8 @@ async def test_an_owner_who_allows_it_gets_what_is_kept(tmp_path: Path, provider
 async def test_a_model_served_on_another_protocol_is_503_and_says_so(
     tmp_path: Path, provider: Provider, kind: str
 ) -> None:
-    """The model is right, and the protocol is not: Codex shows this text."""
-    async with running(tmp_path, PAID + channel(kind, provider.url)) as haze:
+    """The model is right, and the protocol is not, where the owner wants no translation: Codex shows this text."""
+    async with running(tmp_path, PAID + channel(kind, provider.url, translate="false")) as haze:
         answer = await haze.ask("responses", "paid")
         spoken = "messages" if kind == "anthropic" else "chat, embeddings"
         assert f"in the responses protocol. It is served on: {spoken}." in refused(answer, "responses", 503)

@@ -100,7 +100,7 @@ async def test_a_model_nobody_serves_is_503_also_for_an_empty_wallet(chained: Ha
 
 async def test_503_names_the_endpoint_where_a_model_is_served(tmp_path: Path, provider: Provider) -> None:
     """The model is right and the path is not: the message says which one to change."""
-    async with running(tmp_path, PAID + channel("openai", provider.url)) as haze:
+    async with running(tmp_path, PAID + channel("openai", provider.url, translate="false")) as haze:
         assert "It is served on: chat, embeddings, responses." in refused(
             await haze.ask("messages", "paid"), "messages", 503
         )
