@@ -81,6 +81,18 @@ def test_the_sequence_that_was_met_is_told_where_it_can_be() -> None:
     assert (response["model"], response["id"], response["created_at"]) == ("m", "resp_s1", 1_800_000_000)
 
 
+def test_a_call_that_met_the_limit_is_not_called_complete() -> None:
+    """Half of its arguments is missing: an agent must not run it."""
+    stream = chunks(delta(tool_calls=[call(0, "a", "rm", '{"path":"/tm')]), delta("length"), "[DONE]")
+    out, _ = streamed(asked("messages", "chat"), stream)
+    assert b'"stop_reason":"max_tokens"' in out
+    block = {"type": "tool_use", "id": "toolu_1", "name": "rm", "input": {}}
+    cut = [{"type": "input_json_delta", "partial_json": '{"path":"/tm'}]
+    choice = folded("chat", "messages", messages_stream((block, cut), stop_reason="max_tokens"))["choices"][0]
+    assert choice["finish_reason"] == "length"
+    assert choice["message"]["tool_calls"][0]["function"]["arguments"] == '{"path":"/tm'
+
+
 def test_claudes_refusal_says_why() -> None:
     """OpenAI has a field for it."""
     details = {"type": "refusal", "category": "x", "explanation": "Not this."}

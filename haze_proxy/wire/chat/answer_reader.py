@@ -93,7 +93,9 @@ class Reader:
         if not shown and not self._reason and self._usage is None:
             return [Failed(Problem("server", NO_ANSWER))]
         used: list[Event] = [Used(self._usage)] if self._usage else []
-        reason = "calls" if self._calls.any else REASONS.get(self._reason, "end")
+        reason = REASONS.get(self._reason, "end")
+        # Gemini says "stop" after calls; one that met its limit is not complete, and must not be run.
+        reason = "calls" if self._calls.any and reason == "end" else reason
         return [*self._seal(), *self._calls.end(), *used, Stopped(reason)]
 
     def _read(self, raw: bytes) -> list[Event]:

@@ -150,7 +150,8 @@ class _Answer:
     @property
     def finish_reason(self) -> str:
         """Why it stopped, in OpenAI's words."""
-        return "tool_calls" if self._calls else REASONS.get(self._stopped.reason, "stop")
+        reason = REASONS.get(self._stopped.reason, "stop")
+        return "tool_calls" if self._calls and reason == "stop" else reason
 
     @property
     def usage(self) -> dict[str, Any]:

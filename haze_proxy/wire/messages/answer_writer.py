@@ -72,7 +72,8 @@ class _Answer:
 
     def stop(self) -> dict[str, Any]:
         """Why the answer ended."""
-        reason = "calls" if self.blocks.called else self._stopped.reason
+        reason = self._stopped.reason
+        reason = "calls" if self.blocks.called and reason == "end" else reason
         stop: dict[str, Any] = {"stop_reason": REASONS[reason], "stop_sequence": self._stopped.sequence}
         if reason == "refusal" and self._stopped.explanation:
             stop["stop_details"] = {
