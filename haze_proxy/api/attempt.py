@@ -17,7 +17,7 @@ from haze_proxy.channels.directory import Channel
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import CLIENT
-from haze_proxy.errors import UpstreamFailed
+from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.wire import embeddings, failures
 from haze_proxy.wire.sse import BOUNDARY
 
@@ -74,12 +74,18 @@ async def _call(journey: Journey) -> Answer:
         body = await client.read(answer)
     finally:
         answer.close()
+    # Not kept in a name: the error's traceback holds this frame, and with it the request and its body.
+    raise _refusal(journey, answer, body)
+
+
+def _refusal(journey: Journey, answer: Answer, body: bytes) -> HazeError:
+    """What a refusal means for the caller; one that is passed on has the upstream's headers, too."""
     told = answer.headers.get("Retry-After")
-    error = faults.judge(journey.candidate.channel, answer.status, body, passage.body, told)
+    error = faults.judge(journey.candidate.channel, answer.status, body, journey.passage.body, told)
     if isinstance(error, PassedOn):
         error.headers = headers.downstream(answer.headers)
-        error.rendered = passage.refusal(answer.status, body)
-    raise error
+        error.rendered = journey.passage.refusal(answer.status, body)
+    return error
 
 
 def _is_stream(answer: Answer) -> bool:

@@ -70,6 +70,8 @@ async def _begin(journey: Journey) -> Begun:
             if not faults.worth_another(error):
                 break
         else:
+            # As below: their tracebacks hold this frame, and with it the answer.
+            failures.clear()
             journey.answering()
             return begun
     told = faults.most_telling(failures) if faults.worth_another(failures[-1]) else failures[-1]

@@ -1,6 +1,7 @@
 """A second channel takes over when the first fails, before the caller has heard anything."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from checks import quiet, refused
 from gateway import PAID, Haze, channel, running
 from provider import HANG_UP, Provider, Reply, error_body, events
 
+from haze_proxy.api.attempt import Begun
+from haze_proxy.api.journey import Journey
 from haze_proxy.context import HEALTH
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
@@ -242,3 +245,25 @@ async def _health_rows(haze: Haze, count: int) -> list[Any]:
         while len(rows := haze.rows("SELECT * FROM channel_health")) != count:
             await asyncio.sleep(0.01)
     return rows
+
+
+REFUSAL = Reply(status=400, body=error_body("chat", "invalid_request_error", "no"))
+
+
+@STREAM
+@pytest.mark.parametrize("reply", [Reply(status=500), REFUSAL, Reply(body=b"<html>")], ids=["500", "400", "rubbish"])
+async def test_a_failed_attempt_leaves_nothing_in_memory(
+    pair: Haze, provider: Provider, stream: bool, reply: Reply
+) -> None:
+    """A request may have 32 MiB and an answer 64: neither may wait for the garbage collector, which comes seldom."""
+    gc.collect()
+    gc.disable()
+    try:
+        provider.script(reply)
+        await pair.ask("chat", "paid", stream=stream)
+        await pair.ended()
+        await pair.get("/v1/models")  # aiohttp keeps a connection's last request
+        left = [thing for thing in gc.get_objects() if isinstance(thing, Begun | Journey)]
+    finally:
+        gc.enable()
+    assert left == []
