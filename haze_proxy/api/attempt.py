@@ -13,7 +13,6 @@ import orjson
 from haze_proxy.api.journey import Journey
 from haze_proxy.channels import client, faults, headers
 from haze_proxy.channels.client import Answer, Call
-from haze_proxy.channels.directory import Channel
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.context import CLIENT
@@ -47,7 +46,7 @@ async def attempt(journey: Journey) -> Begun:
             begun = Begun(answer, first=await _first_event(journey, answer))
         else:
             body = await client.read(answer)
-            whole = _whole(journey.candidate.channel, journey.passage.spoken, body)
+            whole = _whole(journey, body)
             begun = Begun(answer, body=body, whole=whole, shown=journey.passage.whole(body, whole))
         return begun
     finally:
@@ -101,7 +100,7 @@ async def _first_event(journey: Journey, answer: Answer) -> bytes:
         ended = not chunk
     if not _has_event(passing) and (ended or meter.state != "open"):
         if meter.error is not None:
-            raise faults.judge_event(journey.candidate.channel, meter.error)
+            raise faults.judge_event(journey.candidate.channel, meter.error, journey.passage.body)
         if not stream.finished:
             raise UpstreamFailed("The provider's answer was empty.")
     return passing
@@ -114,8 +113,9 @@ def _has_event(passing: bytes) -> bool:
     return begin >= 0 and BOUNDARY.search(passing, begin) is not None
 
 
-def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
+def _whole(journey: Journey, body: bytes) -> dict[str, Any]:
     """A whole answer as JSON. Raises what its error means, if it is one: OpenRouter sends some with status 200."""
+    channel, protocol = journey.candidate.channel, journey.passage.spoken
     try:
         parsed = READERS.get(protocol, orjson.loads)(body)
     except ValueError as error:
@@ -125,5 +125,5 @@ def _whole(channel: Channel, protocol: str, body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
     if (failure := failures.of_answer(protocol, parsed)) is not None:
-        raise faults.judge_event(channel, failure)
+        raise faults.judge_event(channel, failure, journey.passage.body)
     return parsed

@@ -185,7 +185,7 @@ class Journey:
         meter = self.meter
         used = self._reported()
         if meter.state == "error":
-            self._blame(faults.judge_event(self.candidate.channel, meter.error or {}))
+            self._blame(faults.judge_event(self.candidate.channel, meter.error or {}, None))
             await self.break_off("upstream error")
             return
         self._health.worked(self.candidate)

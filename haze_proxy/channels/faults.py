@@ -32,6 +32,8 @@ WRONG_MODEL: Final = re.compile(r"not allowed to generate embeddings from this m
 OWNERS_NAMES: Final = re.compile(rb"\b(?:org|proj|project|sk)[-_][A-Za-z0-9][A-Za-z0-9_-]{5,}")
 ADDRESSES: Final = re.compile(rb"\b\d{1,3}(?:\.\d{1,3}){3}\b")
 MASK: Final = b"***"
+# A letter as JSON may also spell it: a caller's word is his however he wrote it.
+ESCAPED: Final = re.compile(rb"\\u00([2-7][0-9a-f])", re.IGNORECASE)
 # OpenAI's and Anthropic's `error.type` of the statuses that have one of their own.
 TYPES: Final = {
     404: ("not_found_error", "not_found_error"),
@@ -140,7 +142,7 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
     if status == HTTPStatus.FORBIDDEN and _is_moderated(error):
         return PassedOn(channel, HTTPStatus.BAD_REQUEST, error)
     empty = status in WALLET_STATUS and _wallet_is_empty(error, request_body)
-    closed = status < HTTPStatus.INTERNAL_SERVER_ERROR and ACCESS.search(_message(error)) is not None
+    closed = status < HTTPStatus.INTERNAL_SERVER_ERROR and _says(ACCESS, _message(error), request_body)
     if status in OWNERS_STATUS or empty or closed:
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze with status {status}: {told}", every_model=not closed)
@@ -153,11 +155,13 @@ def judge(channel: Channel, status: int, body: bytes, request_body: bytes, retry
     return PassedOn(channel, status, error, body)
 
 
-def judge_event(channel: Channel, error: dict[str, Any]) -> HazeError:
-    """What an error that came instead of a first event means: the status it would have had says so."""
+def judge_event(channel: Channel, error: dict[str, Any], request_body: bytes | None) -> HazeError:
+    """What an error inside an answer means: the status it would have had says so. No `request_body`: it is forgotten,
+    so that nobody knows any more which of the words are the caller's.
+    """
     error = error_shapes.normal(error) or {}
     status = error_shapes.status_of(error) or HTTPStatus.BAD_GATEWAY
-    if status in OWNERS_STATUS or _wallet_is_empty(error, b""):
+    if status in OWNERS_STATUS or _wallet_is_empty(error, request_body):
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze inside its answer ({status}): {told}")
     if 400 <= status < 500 and status != TOO_MANY:
@@ -176,12 +180,21 @@ def _is_moderated(error: dict[str, Any] | None) -> bool:
     return isinstance(metadata, dict) and ("reasons" in metadata or "flagged_input" in metadata)
 
 
-def _wallet_is_empty(error: dict[str, Any] | None, request_body: bytes) -> bool:
+def _wallet_is_empty(error: dict[str, Any] | None, request_body: bytes | None) -> bool:
     if error is None:
         return False
-    text = " ".join(str(error.get(name) or "") for name in ("message", "code", "type"))
-    found = WALLET.search(text)
-    return found is not None and found.group().encode().lower() not in request_body.lower()
+    names = ("code", "type") if request_body is None else ("message", "code", "type")
+    text = " ".join(str(error.get(name) or "") for name in names)
+    return _says(WALLET, text, request_body or b"")
+
+
+def _says(phrases: re.Pattern[str], text: str, request_body: bytes) -> bool:
+    """Whether an upstream's text has one of the phrases, and not because the request has it, too."""
+    found = phrases.search(text)
+    if found is None:
+        return False
+    asked = ESCAPED.sub(lambda code: bytes.fromhex(code[1].decode()), request_body)
+    return found.group().encode().lower() not in asked.lower()
 
 
 def _trouble(channel: Channel, status: int, error: dict[str, Any] | None, retry_after: str | None) -> HazeError:

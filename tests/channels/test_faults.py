@@ -62,6 +62,39 @@ async def test_the_requests_own_fault_comes_back_byte_for_byte(
     assert (row["state"], row["ended"], row["status"]) == ("void", "refused upstream", status)
 
 
+# A role of the caller's, as it stands in his body and as the provider repeats it.
+WORDS: dict[str, tuple[str, str]] = {
+    "a wallet's": ("insufficient_quota", "insufficient_quota"),
+    "a wallet's in escapes": (r"insufficient\u005Fquot\u0061", "insufficient_quota"),
+    "of access": ("organization must be verified", "organization must be verified"),
+}
+
+
+@STREAM
+@pytest.mark.parametrize("status", [400, 200])
+@pytest.mark.parametrize(("sent", "told"), WORDS.values(), ids=WORDS)
+async def test_a_word_that_a_caller_lets_the_provider_repeat_takes_no_channel_out(
+    chained: Haze, provider: Provider, stream: bool, status: int, sent: str, told: str
+) -> None:
+    """Any key could close a channel for everybody for half an hour."""
+    error = {"code": "400" if status == 200 else None, "message": f"Invalid value: '{told}'.", "type": "t"}
+    provider.script(Reply(status=status, body={"error": error}))
+    body = json.dumps(asking("chat", "paid", messages=[{"role": "ROLE"}], stream=stream)).replace("ROLE", sent)
+    answer = await chained.post(PATHS["chat"], body.encode())
+    assert (answer.status, answer.error()["message"]) == (400, f"Invalid value: '{told}'.")
+    assert (await chained.ask("chat", "paid")).status == 200
+
+
+async def test_words_in_mid_stream_take_no_channel_out_but_a_code_does(chained: Haze, provider: Provider) -> None:
+    """The request is forgotten by then: nobody knows whose words they are."""
+    for code, status in ((None, 200), ("insufficient_quota", 503)):
+        error = {"error": {"message": "Invalid value: 'purchase credits'.", "code": code}}
+        provider.script(Reply(chunks=[events("chat")[0], b"data: %s\n\n" % json.dumps(error).encode()]))
+        await chained.ask("chat", "paid", stream=True)
+        chained.clock[0] += 2
+        assert (await chained.ask("chat", "paid")).status == status
+
+
 OWNERS: dict[str, tuple[int, Told | list[Told]]] = {
     "401": (401, {"error": {"message": "Incorrect API key provided: owners-secret", "code": "invalid_api_key"}}),
     "402": (402, {"error": {"message": "This request requires more credits", "code": 402}}),
