@@ -161,10 +161,12 @@ def judge_event(channel: Channel, error: dict[str, Any], request_body: bytes | N
     """
     error = error_shapes.normal(error) or {}
     status = error_shapes.status_of(error) or HTTPStatus.BAD_GATEWAY
+    if status == HTTPStatus.FORBIDDEN and _is_moderated(error):
+        return PassedOn(channel, HTTPStatus.BAD_REQUEST, error)
     if status in OWNERS_STATUS or _wallet_is_empty(error, request_body):
         told = _told(channel, error) or "no reason given"
         return OwnersTrouble(f"the provider refused Haze inside its answer ({status}): {told}")
-    if 400 <= status < 500 and status != TOO_MANY:
+    if 400 <= status < 500 and status not in (TOO_MANY, REQUEST_TIMEOUT):
         return PassedOn(channel, status, error)
     return _trouble(channel, status, error, None)
 

@@ -21,6 +21,12 @@ WHOLE: dict[str, tuple[dict[str, Any], int, str]] = {
     "an error": ({"error": {"code": 502, "message": "Provider disconnected"}}, 502, "Provider disconnected"),
     "an error beside null": (chat(choices=None, error={"code": 400, "message": "too long"}), 400, "too long"),
     "an empty wallet": ({"error": {"code": 402, "message": "This request requires more credits"}}, 503, ""),
+    "what a caller wrote": (
+        {"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"], "flagged_input": "x"}}},
+        400,
+        "flagged",
+    ),
+    "a timeout": ({"error": {"code": 408, "message": "timed out"}}, 504, "timed out"),
     "a rate limit": ({"error": {"code": 429, "message": "slow down"}}, 429, ""),
     "by its name": ({"error": {"message": "busy", "metadata": {"error_type": "provider_overloaded"}}}, 503, "busy"),
     "by its text code": ({"error": {"message": "none such", "code": "model_not_found"}}, 404, "none such"),
