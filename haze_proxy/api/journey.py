@@ -177,7 +177,7 @@ class Journey:
         estimated = not self._credible(used)
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(spoken, body))
-        self._health.worked(self.candidate)
+        self._health.worked(self.candidate, began=self._began)
         await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
 
     async def settle_stream(self) -> None:
@@ -188,7 +188,7 @@ class Journey:
             self._blame(faults.judge_event(self.candidate.channel, meter.error or {}, None))
             await self.break_off("upstream error")
             return
-        self._health.worked(self.candidate)
+        self._health.worked(self.candidate, began=self._began)
         if meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
             self._nothing("empty answer")
         elif meter.reported_final and self._credible(used):

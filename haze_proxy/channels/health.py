@@ -108,12 +108,14 @@ class Health:
         )
         self.changed(Change(place, cooling, wait_s))
 
-    def worked(self, candidate: Candidate) -> None:
-        """A candidate's answer came to its end: it is as good as new."""
-        if not self._cooling:
-            return
-        for place in _places(candidate):
-            if self._cooling.pop(place, None) is not None:
+    def worked(self, candidate: Candidate, *, began: float) -> None:
+        """The answer to an attempt begun at `began` came to its end: the candidate is as good as new.
+
+        Not if it failed others since then: a long stream's end says nothing of what is asked now.
+        """
+        for place in _places(candidate) if self._cooling else ():
+            if place in self._cooling and began >= self._cooling[place].since:
+                del self._cooling[place]
                 log.info("Channel %s (%s) answers again.", place[0], place[1] or "all models")
                 self.changed(Change(place, None, 0.0))
 

@@ -123,7 +123,19 @@ def test_an_answer_makes_a_channel_as_good_as_new(health: Health, clock: Clock) 
     for _ in range(3):
         health.failed(A["one"], UpstreamFailed("x"), began=clock())
         clock.now += 60
-    health.worked(A["one"])
+    health.worked(A["one"], began=clock())
+    health.failed(A["one"], UpstreamFailed("x"), began=clock())
+    assert health.wait(A["one"]) == 1
+
+
+def test_the_end_of_what_began_before_a_failure_proves_nothing(health: Health, clock: Clock) -> None:
+    """A busy channel always has a stream that ends: a rate limit or an empty wallet would be forgotten at once."""
+    began, clock.now = clock(), clock() + 5
+    health.failed(A["one"], RateLimited("x"), began=clock(), own_wait_s=60)
+    health.worked(A["one"], began=began)
+    assert health.is_barred(A["one"])
+    clock.now += 60
+    health.worked(A["one"], began=clock())
     health.failed(A["one"], UpstreamFailed("x"), began=clock())
     assert health.wait(A["one"]) == 1
 
@@ -177,8 +189,8 @@ def test_every_change_is_told_once(health: Health, clock: Clock) -> None:
     began, clock.now = clock(), clock() + 1
     for _ in range(5):
         health.failed(A["one"], UpstreamFailed("why"), began=began)
-    health.worked(A["one"])
-    health.worked(A["one"])
+    health.worked(A["one"], began=clock())
+    health.worked(A["one"], began=clock())
     assert [(change.place, change.cooling is not None, change.wait_s) for change in told] == [
         (("one", "a"), True, 1.0),
         (("one", "a"), False, 0.0),
