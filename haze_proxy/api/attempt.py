@@ -70,7 +70,7 @@ async def _call(journey: Journey) -> Answer:
     if answer.status < 400:
         return answer
     try:
-        body = await client.read(answer)
+        body = await client.read_refusal(answer)
     finally:
         answer.close()
     # Not kept in a name: the error's traceback holds this frame, and with it the request and its body.

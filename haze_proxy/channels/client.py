@@ -6,6 +6,7 @@ around the call that raised it: writing to the caller is somebody else's, and it
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
@@ -18,6 +19,7 @@ from yarl import URL
 
 from haze_proxy.channels import echo, headers
 from haze_proxy.channels.directory import Channel
+from haze_proxy.channels.error_shapes import READ_BYTES_MAX
 from haze_proxy.channels.faults import Unreachable
 from haze_proxy.errors import UpstreamFailed, UpstreamSilent
 
@@ -27,6 +29,8 @@ ANSWER_BYTES_MAX: Final = 64 * 2**20
 # Ten times the longest list there is.
 LIST_BYTES_MAX: Final = 8 * 2**20
 NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+# A refusal's status says most of it. What it says besides has little time and room.
+REFUSAL_S: Final = 5
 LEFTOVER_S: Final = 1
 LEFTOVER_BYTES_MAX: Final = 64 * 2**10
 READABLE: Final = frozenset({"", "identity", "gzip", "deflate", "br", "zstd"})
@@ -324,3 +328,13 @@ async def read(answer: Answer) -> bytes:
         if size > ANSWER_BYTES_MAX:
             raise UpstreamFailed("The provider's answer is too long.")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def read_refusal(answer: Answer) -> bytes:
+    """The body of a refusal, or what came of it: one that is cut, silent or endless has told its status."""
+    body = b""
+    with suppress(UpstreamFailed, TimeoutError):
+        async with asyncio.timeout(REFUSAL_S):
+            while len(body) < READ_BYTES_MAX and (piece := await answer.chunk()):
+                body += piece
+    return body

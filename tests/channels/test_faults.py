@@ -1,5 +1,6 @@
 """Whose fault is it? The caller's own comes back as it came, the owner's trouble never does."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from checks import refused
 from gateway import PAID, PATHS, Haze, asking, channel, running
-from provider import HANG, Provider, Reply, error_body, events
+from provider import HANG, HANG_UP, Provider, Reply, error_body, events
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -243,3 +244,22 @@ async def test_an_upstream_that_is_not_there_is_502(tmp_path: Path, protocol: st
     async with running(tmp_path, PAID + channel(kind, "http://127.0.0.1:1/v1")) as haze:
         message = refused(await haze.ask(protocol, "paid"), protocol, 502)
         assert "127.0.0.1" not in message
+
+
+ENDLESS = [b'{"error":{"message":"bad prompt"', *[b" " * 2**16] * 2, HANG]
+CUT = [b'{"error":{"message":"bad prompt"', HANG_UP]
+
+
+@STREAM
+@pytest.mark.parametrize("chunks", [CUT, ENDLESS], ids=["cut", "endless"])
+async def test_a_refusal_that_does_not_end_is_judged_by_its_status(
+    chained: Haze, provider: Provider, stream: bool, chunks: list[Any]
+) -> None:
+    """A caller's own fault must not close a channel, nor an empty wallet count as a broken line."""
+    headers = {"Content-Type": "application/json", "Retry-After": "30"}
+    for status, told in ((400, 400), (429, 429), (401, 503)):
+        provider.script(Reply(status=status, headers=headers, chunks=chunks))
+        async with asyncio.timeout(4):
+            assert (await chained.ask("chat", "paid", stream=stream)).status == told
+        chained.clock[0] += 31 if status == 429 else 0
+    assert (await chained.ask("chat", "paid")).status == 503  # the owner must act first
