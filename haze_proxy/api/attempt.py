@@ -4,6 +4,7 @@ Whatever fails before that is raised as what it would mean for the caller; nothi
 channel can be asked.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -92,7 +93,19 @@ def _is_stream(answer: Answer) -> bool:
 
 
 async def _first_event(journey: Journey, answer: Answer) -> bytes:
-    """Wait for something that can be told to the caller. Raises if it is an error: there is still a status for it."""
+    """What can be told to the caller first. Raises if it is an error, or does not come: there is still a status for it.
+
+    Comments alone keep nobody waiting: the caller has not even headers yet, and another channel may have an answer.
+    """
+    channel = journey.candidate.channel
+    try:
+        async with asyncio.timeout(channel.first_byte_timeout_s):
+            return await _peek(journey, answer)
+    except TimeoutError as error:
+        raise client.silent(channel) from error
+
+
+async def _peek(journey: Journey, answer: Answer) -> bytes:
     meter, stream, passing, ended = journey.meter, journey.passage.stream, b"", False
     while not (ended or _has_event(passing) or meter.state != "open" or len(passing) >= PEEK_BYTES_MAX):
         chunk = await answer.chunk()

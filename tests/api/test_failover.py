@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from checks import quiet, refused
 from gateway import PAID, Haze, channel, running
-from provider import HANG_UP, Provider, Reply, error_body, events
+from provider import HANG_UP, Provider, Reply, Tap, drip, error_body, events
 
 from haze_proxy.api.attempt import Begun
 from haze_proxy.api.journey import Journey
@@ -99,6 +99,22 @@ async def test_the_callers_own_fault_is_not_tried_elsewhere(
     assert (answer.status, len(second.requests)) == (400, 0)
     assert (await pair.ask(protocol, "paid")).status == 200
     assert len(provider.requests) == 2  # and the channel is none the worse for it
+
+
+async def test_comments_alone_are_no_answer_to_wait_for(tmp_path: Path, provider: Provider, second: Provider) -> None:
+    """A queue may say for hours that it works on it; the client has not even headers, and would give up."""
+    text = PAID + channel("openai", provider.url, name='"first"', priority="1", first_byte_timeout_s="0.3")
+    ticks = Tap()
+    async with running(tmp_path, text + channel("openai", second.url, name='"second"')) as haze:
+        provider.script(Reply(chunks=drip([b": OPENROUTER PROCESSING\n\n"] * 1000, ticks)))
+        asking = asyncio.create_task(haze.ask("chat", "paid", stream=True))
+        async with asyncio.timeout(10):
+            while not asking.done():
+                ticks.drop()
+                await asyncio.sleep(0.02)
+        assert (asking.result().status, asking.result().cut, len(second.requests)) == (200, False, 1)
+        (first, _) = await attempts(haze)
+        assert first["error"] == "504 timeout_error"
 
 
 @BOTH
