@@ -148,15 +148,16 @@ class Meter:
         """Keep the unfinished event that begins at `start`; what of it may go out now."""
         buffer = self._unfinished
         self._telltale = self._telltale or self._protocol.has_telltale(buffer[searched:])
-        unsent = bytes(buffer[left:])
         del buffer[:start]
         limit = TELLTALE_EVENT_BYTES_MAX if self._telltale else PLAIN_EVENT_BYTES_MAX
         self._too_long = self._too_long or len(buffer) > limit
-        if self._too_long:
-            del buffer[: 1 - BOUNDARY_BYTES_MAX]
-        elif self._telltale or self.hides_usage or self.error is not None:
+        if not self._too_long and (self._telltale or self.hides_usage or self.error is not None):
             self._left = left - start
             return b""
+        # Not before: what waits may be long, and come in many small pieces.
+        unsent = bytes(buffer[left - start :])
+        if self._too_long:
+            del buffer[: 1 - BOUNDARY_BYTES_MAX]
         self._left = len(buffer)
         return unsent
 

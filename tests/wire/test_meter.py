@@ -1,5 +1,6 @@
 """What the meter does at the edges: what it holds and how long, what it reads, and what it lets pass unread."""
 
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -69,6 +70,18 @@ def test_what_follows_the_end_is_held_within_a_bound() -> None:
     assert meter.close() == b""
     end = len(b'event: message_stop\ndata: {"type":"message_stop"}\n\n')
     assert len(meter.held) == end + meter_module.HELD_AFTER_TERMINAL_BYTES_MAX
+
+
+def test_what_waits_may_come_in_many_small_pieces() -> None:
+    """Copied with each of them, an answer repeated at its end would stop every other stream for seconds."""
+    meter = Meter("responses")
+    began = time.process_time()
+    meter.feed(b'data: {"type":"response.completed","text":"')
+    for _ in range(20_000):
+        assert meter.feed(b"a" * 100) == b""
+    assert time.process_time() - began < 1
+    meter.feed(b'"}\n\n')
+    assert len(meter.held) > 2_000_000
 
 
 def test_a_terminal_event_may_be_larger_than_what_may_follow_it() -> None:
