@@ -45,8 +45,10 @@ def _in_responses(parsed: dict[str, Any]) -> str | None:
 
 
 def _is_reference(item: dict[str, Any]) -> bool:
-    """An earlier item by its id alone; the type may be left out."""
+    """An earlier item by its id alone; the type may be left out, and a picture is named by its call."""
     kind = item.get("type")
+    if kind == "image_generation_call":
+        return not item.get("result")
     return kind == "item_reference" or (kind is None and "role" not in item and "id" in item)
 
 
@@ -79,6 +81,9 @@ def _parts(turns: object) -> Iterator[dict[str, Any]]:
             if type(item) is dict:
                 if type(content := item.get("content")) is list:
                     pending.append(content)
+                # A document of messages keeps its parts there.
+                if type(source := item.get("source")) is dict:
+                    pending.append(source.get("content"))
                 # A call's result on responses: a text, parts, or one part.
                 if (output := item.get("output")) is not None:
                     pending.append([output] if type(output) is dict else output)

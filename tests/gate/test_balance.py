@@ -220,6 +220,11 @@ STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
     "in the background": ("responses", {"background": True}, "background"),
     "an item": ("responses", {"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
     "an item by its id alone": ("responses", {"input": [{"id": "msg_1"}]}, "item_reference"),
+    "a picture by its id alone": (
+        "responses",
+        {"input": [turn({"type": "input_text", "text": "x"}), {"type": "image_generation_call", "id": "ig_1"}]},
+        "item_reference",
+    ),
     "a file": ("responses", {"input": [turn({"type": "input_file", "file_id": "file-1"})]}, "file_id"),
     "an image": ("responses", {"input": [turn({"type": "input_image", "file_id": "file-1"})]}, "file_id"),
     "a file in a result": ("responses", {"input": [result([{"type": "input_file", "file_id": "f"}])]}, "file_id"),
@@ -239,6 +244,23 @@ STATEFUL: dict[str, tuple[str, dict[str, Any], str]] = {
         "responses",
         {"tools": [{"type": "namespace", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}]},
         "vector_store_ids",
+    ),
+    "a file in a document": (
+        "messages",
+        {
+            "messages": [
+                turn(
+                    {
+                        "type": "document",
+                        "source": {
+                            "type": "content",
+                            "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}],
+                        },
+                    }
+                )
+            ]
+        },
+        "file_id",
     ),
     "file_id": (
         "messages",
