@@ -82,7 +82,7 @@ def outline(body: bytes) -> dict[str, Any]:
     """An answer's members, and for `data` only whether there is any. Raises ValueError if it is not a JSON object."""
     try:
         members = _MEMBERS.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError("not a JSON object") from error
     data = members.pop("data", None)
     small = {name: orjson.loads(memoryview(raw)) for name, raw in members.items()}

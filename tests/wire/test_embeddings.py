@@ -177,7 +177,19 @@ def test_an_outline_says_all_but_the_vectors(body: bytes, has: bool) -> None:
     assert embeddings.outline(body) == {**json.loads(body), "data": has}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"data":[', b'{"data":[NaN]}', b'{"usage":}', b"<html>"])
+NO_OUTLINE = [
+    b"",
+    b"[]",
+    b"null",
+    b'{"data":[',
+    b'{"data":[NaN]}',
+    b'{"usage":}',
+    b"<html>",
+    b'{"a":%s' % (b"[" * 9999),
+]
+
+
+@pytest.mark.parametrize("body", [*NO_OUTLINE, b'{"a":' * 1000 + b"1" + b"}" * 1000])
 def test_what_is_no_object_has_no_outline(body: bytes) -> None:
     """It is a failure of the provider, not of Haze."""
     with pytest.raises(ValueError, match="not a JSON object"):
