@@ -16,6 +16,7 @@ from haze_proxy.money.listed import UnpricedError
 from haze_proxy.money.prices import Price
 
 MODELS_MAX: Final = 5_000
+TOO_MANY: Final = f"the list holds more than {MODELS_MAX} models"
 ID_CHARACTERS_MAX: Final = 256
 NAME_CHARACTERS_MAX: Final = 200
 DESCRIPTION_CHARACTERS_MAX: Final = 1_000
@@ -78,7 +79,7 @@ class Page:
 
 
 def page(body: bytes) -> Page:
-    """Read a page as it came. Raises ListError when it is none."""
+    """Read a page as it came. Raises ListError when it is none, or far too long."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -86,6 +87,8 @@ def page(body: bytes) -> Page:
     rows = parsed.get("data") if isinstance(parsed, dict) else None
     if not isinstance(rows, list):
         raise ListError("the answer holds no list of models")
+    if len(rows) > MODELS_MAX:
+        raise ListError(TOO_MANY)
     after = parsed.get("last_id") if parsed.get("has_more") is True else None
     if not isinstance(after, str | None):
         raise ListError("the list goes on at no model")
@@ -108,7 +111,7 @@ def listing(kind: str, origin: str, rows: Iterable[Row], fetched_at: int) -> Lis
         # Nobody takes all models away on purpose; an upstream that is ill does.
         raise ListError("the list holds no model")
     if len(offers) > MODELS_MAX:
-        raise ListError(f"the list holds more than {MODELS_MAX} models")
+        raise ListError(TOO_MANY)
     return Listing(origin, fetched_at, offers)
 
 

@@ -130,6 +130,9 @@ def test_a_list_has_an_end() -> None:
     assert len(read("openai", openai_list(*map(str, range(5000)))).offers) == 5000
     with pytest.raises(ListError, match="more than 5000"):
         read("openai", openai_list(*map(str, range(5001))))
+    # Before anything is made of its rows: half a million fit into the bytes that are read.
+    with pytest.raises(ListError, match="more than 5000"):
+        catalogue.page(json.dumps(openai_list(*map(str, range(5001)))).encode())
 
 
 def test_what_is_kept_reads_as_what_came() -> None:
