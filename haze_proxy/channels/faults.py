@@ -5,7 +5,7 @@ top up somebody else's account. They are looked for in the error object only, an
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -44,6 +44,7 @@ TYPES: Final = {
 ANTHROPIC_TYPES: Final = frozenset({"invalid_request_error", *(anthropic for _, anthropic in TYPES.values())})
 NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 NAME_CHARACTERS_MAX: Final = 200
+SECRET_CHARACTERS_MIN: Final = 8
 METADATA: Final = ("provider_name", "error_type")
 NO_SUCH_PLACE: Final = frozenset({404, 405})
 RETRY_AFTER_S: Final = (1, 60)
@@ -228,10 +229,21 @@ def _told(channel: Channel, error: dict[str, Any] | None) -> str:
 
 def _without_names(channel: Channel, text: bytes) -> bytes:
     text = OWNERS_NAMES.sub(MASK, text)
-    own_host = "" if channel.base_url == channel.kind.base_url else urlsplit(channel.base_url).netloc
-    for name in (channel.api_key, own_host):
-        text = text.replace(name.encode(), MASK) if name else text
+    for name in _owners_words(channel):
+        text = text.replace(name.encode(), MASK)
     return text
+
+
+def _owners_words(channel: Channel) -> Iterator[str]:
+    """The channel's key and address, and what its own headers say: that may be a credential, too."""
+    if channel.api_key:
+        yield channel.api_key
+    yield from (value for value in channel.headers.values() if len(value) >= SECRET_CHARACTERS_MIN)
+    if channel.base_url != channel.kind.base_url:
+        place = urlsplit(channel.base_url)
+        yield place.netloc
+        # One label may be any word of the text.
+        yield from (name for name in (place.hostname,) if name and "." in name)
 
 
 def _seconds(retry_after: str | None) -> int | None:

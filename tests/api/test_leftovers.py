@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
-from gateway import Haze
+from gateway import PAID, Haze, channel, running
 from provider import HANG_UP, Provider, Reply, events
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
@@ -89,3 +90,19 @@ async def test_the_owners_names_and_keys_do_not_reach_a_caller(
         assert b"A1b2C3d4E5" not in answer.body
         assert b"SECRET99" not in answer.body
         assert status == 400 or b"owners-secret" not in answer.body
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_neither_a_channels_headers_nor_its_host_reach_a_caller(
+    tmp_path: Path, provider: Provider, status: int
+) -> None:
+    """Some upstreams take their credential in a header of their own, and name machines without their port."""
+    headers = '{ "x-team-token" = "team-secret" }'
+    async with running(tmp_path, PAID + channel("openai", provider.url, headers=headers)) as haze:
+        text = "host='127.0.0.1', port=1: wrong token team-secret"
+        provider.script(Reply(status=status, body={"error": {"message": text, "code": "400", "type": "x"}}))
+        answer = await haze.ask("chat", "paid")
+        assert provider.requests[0].headers["x-team-token"] == "team-secret"
+        assert answer.status in (400, 502)
+        assert b"team-secret" not in answer.body
+        assert b"127.0.0.1" not in answer.body
