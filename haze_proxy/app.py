@@ -100,6 +100,13 @@ def create_app(
     return root
 
 
+def take_over(app: web.Application, settings: Config) -> None:
+    """Take over a configuration: its channels, models and billing; requests that run keep theirs."""
+    before = app[DIRECTORY].value.channels
+    app[LISTS].reload(settings)
+    app[HEALTH].keep(before, app[DIRECTORY].value.channels)
+
+
 async def identify(request: web.Request, response: web.StreamResponse) -> None:
     """Who answers, both ids, and the state of the key's limits, on every answer."""
     response.headers["Server"] = "Haze"

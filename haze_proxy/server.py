@@ -13,11 +13,10 @@ import uvloop
 from aiohttp import web
 
 from haze_proxy import config
-from haze_proxy.app import create_app
+from haze_proxy.app import create_app, take_over
 from haze_proxy.config import ConfigError
 from haze_proxy.context import DIRECTORY, KEYRING
 from haze_proxy.gate.connection import Runner
-from haze_proxy.lists import LISTS
 from haze_proxy.store.database import StoreError
 
 log = logging.getLogger("haze_proxy")
@@ -110,7 +109,7 @@ async def _reload(app: web.Application, config_path: Path) -> None:
     except ConfigError as error:
         log.error("The configuration stays as it was: %s", error)
         return
-    app[LISTS].reload(settings)
+    take_over(app, settings)
     log.info("The configuration was read again.")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from haze_proxy.channels.directory import Candidate
+from haze_proxy.channels.directory import Candidate, Channel
 from haze_proxy.channels.faults import OwnersTrouble, Unreachable, blames_the_channel
 from haze_proxy.errors import HazeError
 
@@ -118,6 +118,13 @@ class Health:
                 del self._cooling[place]
                 log.info("Channel %s (%s) answers again.", place[0], place[1] or "all models")
                 self.changed(Change(place, None, 0.0))
+
+    def keep(self, before: Iterable[Channel], after: Iterable[Channel]) -> None:
+        """The configuration was changed: of a channel that is not as it was, nothing is known any more."""
+        old, new = ({channel.name: channel for channel in channels} for channels in (before, after))
+        for place in [place for place in self._cooling if old.get(place[0]) != new.get(place[0])]:
+            del self._cooling[place]
+            self.changed(Change(place, None, 0.0))
 
     def _of(self, candidate: Candidate) -> list[Cooling]:
         return [self._cooling[place] for place in _places(candidate) if place in self._cooling]

@@ -12,8 +12,10 @@ from checks import quiet, refused
 from gateway import PAID, Haze, channel, running
 from provider import HANG_UP, Provider, Reply, Tap, drip, error_body, events
 
+from haze_proxy import config
 from haze_proxy.api.attempt import Begun
 from haze_proxy.api.journey import Journey
+from haze_proxy.app import take_over
 from haze_proxy.context import HEALTH
 
 BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
@@ -239,6 +241,22 @@ async def test_a_conversation_stays_and_weights_share_the_rest(tmp_path: Path, w
             assert all(len(names) == 1 for names in by_session.values())
             share = len(one.requests) / 80
             assert (0.3 < share < 0.7) if weight == "1" else (share > 0.6)
+
+
+async def test_a_channel_that_the_owner_changed_is_asked_at_once(tmp_path: Path, provider: Provider) -> None:
+    """He has mended its key: half an hour of refusals more would be Haze's fault. What he left alone stays out."""
+    text = PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
+    async with running(tmp_path, text) as haze:
+        for protocol in KIND:
+            provider.script(Reply(status=401))
+            assert (await haze.ask(protocol, "paid")).status == 503
+        take_over(haze.app, config.parse(text.replace("owners-secret", "new", 1)))
+        assert (await haze.ask("chat", "paid")).status == 200
+        assert (await haze.ask("messages", "paid")).status == 503
+        take_over(haze.app, config.parse(PAID + channel("openai", provider.url)))
+        async with asyncio.timeout(5):
+            while haze.rows("SELECT * FROM channel_health"):
+                await asyncio.sleep(0.01)
 
 
 async def test_the_owner_sees_what_happened_to_a_channel(pair: Haze, provider: Provider) -> None:
