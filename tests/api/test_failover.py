@@ -245,7 +245,8 @@ async def test_a_conversation_stays_and_weights_share_the_rest(tmp_path: Path, w
 
 async def test_a_channel_that_the_owner_changed_is_asked_at_once(tmp_path: Path, provider: Provider) -> None:
     """He has mended its key: half an hour of refusals more would be Haze's fault. What he left alone stays out."""
-    text = PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
+    only = {"translate": "false"}
+    text = PAID + channel("openai", provider.url, **only) + channel("anthropic", provider.url, **only)
     async with running(tmp_path, text) as haze:
         for protocol in KIND:
             provider.script(Reply(status=401))
