@@ -15,7 +15,7 @@ run: .venv/run ## install what is missing, then serve
 	$(BIN)/haze-proxy serve
 
 test: .venv/test ## everything that takes minutes, not hours
-	$(BIN)/pytest --ignore=tests/drills --ignore=tests/faults tests
+	$(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/drills --ignore=tests/faults tests
 
 check: .venv/test ## style, types, layers
 	$(BIN)/ruff check haze_proxy tests
