@@ -246,11 +246,37 @@ WRONG = {
     "free with a price": (MODEL + "free = true\ninput = 1", "A free model has no price - at `$.models[0].free`"),
     "two prices": (
         MODEL + "price = 'upstream'\ninput = 1",
-        "`upstream` and a price of one's own exclude each other - at `$.models[0].price`",
+        "What is held before the upstream tells its cost needs both `input` and `output`, or neither"
+        " - at `$.models[0].price`",
+    ),
+    "a tool's fee that cannot be charged exactly": (
+        MODEL + "server_tools = { web_search = 0.0000001 }",
+        "A price has at most 6 decimals and is at most 1000000 - at `$.models[0].server_tools.web_search`",
+    ),
+    "a tier of service without a price": (
+        MODEL + "service_tiers = { flex = {} }",
+        "Name either `factor` or prices - at `$.models[0].service_tiers.flex`",
+    ),
+    "a tier of service with two prices": (
+        MODEL + "service_tiers = { flex = { factor = 0.5, input = 1, output = 2 } }",
+        "Name either `factor` or prices - at `$.models[0].service_tiers.flex`",
+    ),
+    "half a price of a speed": (
+        MODEL + "speeds = { fast = { input = 1 } }",
+        "Prices need both `input` and `output` - at `$.models[0].speeds.fast`",
+    ),
+    "a place to compute for nothing": (
+        MODEL + "inference_geos = { us = { factor = 0 } }",
+        "Expected a factor above 0 with at most 6 decimals - at `$.models[0].inference_geos.us.factor`",
+    ),
+    "a tier of service that forgets long requests": (
+        MODEL + "input = 1\noutput = 2\nservice_tiers = { flex = { input = 1, output = 1 } }\n"
+        "[[models.tiers]]\nabove = 10\ninput = 2",
+        "The model has tiers: name `tiers` here, too, or a `factor` - at `$.models[0].service_tiers.flex`",
     ),
     "a factor of nothing": (
         MODEL + "price = 'upstream'\nmarkup = 0",
-        "Expected a factor above 0 - at `$.models[0].markup`",
+        "Expected a factor above 0 with at most 6 decimals - at `$.models[0].markup`",
     ),
 }
 

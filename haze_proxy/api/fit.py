@@ -2,6 +2,7 @@
 to keep nothing.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from haze_proxy.channels.directory import Candidate
@@ -13,9 +14,11 @@ from haze_proxy.wire.translate import native_body
 NEWEST_WORDS: Final = frozenset({"openai", "openrouter"})
 
 
-def fitted(ask: Ask, candidate: Candidate) -> bytes:
-    """The body for one attempt; nothing is touched that need not be."""
+def fitted(ask: Ask, candidate: Candidate, rewritten: Iterable[tuple[str, object]] = ()) -> bytes:
+    """The body for one attempt; nothing is touched that need not be. `rewritten` are further fields' new values."""
     body = ask.body
+    for name, value in rewritten:
+        body = splice(body, name, value)
     if candidate.upstream_model != ask.model:
         body = splice(body, "model", candidate.upstream_model)
     if lacks_usage(ask):

@@ -7,13 +7,13 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
 from haze_proxy.api.passage import Passage, passage
+from haze_proxy.api.reckoning import Reckoning
 from haze_proxy.api.transform import transform_for
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
@@ -21,24 +21,23 @@ from haze_proxy.channels.directory import Candidate
 from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
-from haze_proxy.gate.balance import limit_of
+from haze_proxy.gate.balance import TERMS
 from haze_proxy.gate.body import let_go
 from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
+from haze_proxy.gate.terms import Terms
 from haze_proxy.money import usage
-from haze_proxy.money.prices import Price
 from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
+from haze_proxy.wire import bill
 from haze_proxy.wire.ask import Ask
-from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, reported_usage, text_tokens
+from haze_proxy.wire.bill import Bill
+from haze_proxy.wire.meter import BYTES_PER_TOKEN, Meter, text_tokens
 
 NANOSECONDS_PER_MS: Final = 1_000_000
-# How far a provider's numbers may be from the estimate: a server tool can bring in much that was not asked.
-SLACK: Final = 4
 # An upstream that breaks off because a reader let it wait so long is not to blame; so soon after it is taken for that.
 BLOCKED_S: Final = 10
-SLACK_TOKENS: Final = 1_000_000
 
 
 class Journey:
@@ -46,8 +45,10 @@ class Journey:
 
     # Set by turn_to, for the attempt that is under way.
     candidate: Candidate
+    terms: Terms
     passage: Passage
     meter: Meter
+    _reckoning: Reckoning
 
     def __init__(self, request: web.Request, ask: Ask) -> None:
         self.request = request
@@ -108,12 +109,14 @@ class Journey:
     def turn_to(self, candidate: Candidate) -> None:
         """The next attempt goes to this candidate. Raises BadRequest where it cannot be asked this at all."""
         self.candidate = candidate
+        self.terms = next(each for each in self.request[TERMS] if each.candidates[0] is candidate)
         self._answer_headers = {}
         self._began = self._clock()
-        self._output_limit = limit_of(self.ask, candidate)
+        self._output_limit = self.terms.output_limit(self.ask)
         self.attempts.append(Attempt(candidate, _now_ms()))
-        self.passage = passage(self.ask, candidate, self.wants, self.request_id)
+        self.passage = passage(self.ask, self.terms, self.wants, self.request_id)
         self.meter = self.passage.meter
+        self._reckoning = Reckoning(self.ask, self._directory, self.terms, self.passage, self._output_limit)
 
     def is_worth_asking(self, candidate: Candidate) -> bool:
         """Whether a candidate may still be asked: others may have found out meanwhile that it must not."""
@@ -141,7 +144,7 @@ class Journey:
         self.passage.body = b""
         if self.ask.stream:
             slice_tokens = self._directory.config.billing.output_slice_tokens
-            self._slices = Slices.of(self._hold, self._price(), slice_tokens, self._output_limit)
+            self._slices = Slices.of(self._hold, self.terms.dearest_output, slice_tokens, self._output_limit)
 
     def received(self) -> None:
         """A chunk has come; now it is written."""
@@ -166,24 +169,27 @@ class Journey:
 
     # ---- endings ----
 
-    async def settle_whole(self, body: bytes, parsed: dict[str, Any]) -> None:
-        """Charge an answer that was not streamed, and wait until it is committed.
+    async def settle_whole(self, body: bytes, parsed: dict[str, Any]) -> int:
+        """Charge an answer that was not streamed, and wait until it is committed. Returns nano-dollars.
 
         Raises Unavailable when nothing could be written.
         """
         self._attempt.upstream_id = self._attempt.upstream_id or _text(parsed.get("id"))
         spoken = self.passage.spoken
-        used = usage.read(spoken, reported_usage(spoken, parsed))
-        estimated = not self._credible(used)
+        told = bill.of_whole(spoken, body, parsed)
+        used = usage.read(spoken, told.usage)
+        estimated = not self._reckoning.is_credible(used)
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(spoken, body))
         self._health.worked(self.candidate, began=self._began)
-        await self._settle("completed", used, _text(parsed.get("model")), estimated=estimated)
+        outcome = self._outcome("completed", used, told, estimated=estimated)
+        await self._finish(outcome)
+        return outcome.cost
 
     async def settle_stream(self) -> None:
         """Charge a stream that came to its end, or to the upstream's own error, and wait until it is committed."""
         meter = self.meter
-        used = self._reported()
+        used = self._reckoning.reported()
         if meter.state == "error":
             self._blame(faults.judge_event(self.candidate.channel, meter.error or {}, None))
             await self.break_off("upstream error")
@@ -191,18 +197,18 @@ class Journey:
         self._health.worked(self.candidate, began=self._began)
         if meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
             self._nothing("empty answer")
-        elif meter.reported_final and self._credible(used):
-            await self._settle("completed", used, meter.model)
+        elif meter.reported_final and self._reckoning.is_credible(used):
+            await self._finish(self._outcome("completed", used))
         else:
-            await self._settle("completed", self._counted(), meter.model, estimated=True)
+            await self._finish(self._outcome("completed", self._reckoning.counted(), estimated=True))
 
     async def run_out(self) -> bytes:
         """The balance is used up in mid-stream: what was delivered is charged, and the channel is not to blame.
 
         Returns the events that end the stream properly, once that is committed. Raises Unavailable when it cannot be.
         """
-        used, before = self._counted(), self.passage.cut()
-        await self._settle("balance ran out", used, self.meter.model, estimated=True)
+        used, before = self._reckoning.counted(), self.passage.cut()
+        await self._finish(self._outcome("balance ran out", used, estimated=True))
         return before + self.passage.last_words((used.total_input, used.output))
 
     async def broken(self, error: HazeError) -> None:
@@ -219,8 +225,8 @@ class Journey:
 
     async def break_off(self, ended: str = "upstream broke off") -> None:
         """The upstream failed in mid-stream: charged only what it had reported as final."""
-        if not self.is_over and self.meter.reported_final:
-            await self._settle(ended, self._reported(), self.meter.model)
+        if not self.is_over and (used := self._reckoning.final()):
+            await self._finish(self._outcome(ended, used))
         else:
             self._nothing(ended)
 
@@ -228,8 +234,8 @@ class Journey:
         """The server stops before the end: charged only what the upstream had reported as final. Synchronous."""
         if self.is_over:
             return
-        if self.attempts and self.meter.reported_final:
-            self._finish(Outcome("server stopped", self.attempts, self._reported(), self._price(self.meter.model)))
+        if self._attempted and (used := self._reckoning.final()):
+            self._finish(self._outcome("server stopped", used))
         else:
             self._nothing("server stopped")
 
@@ -237,33 +243,10 @@ class Journey:
         """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
         if self.is_over:
             return
-        status = self._attempt.status if self.attempts else None
-        if status is None or status >= HTTPStatus.BAD_REQUEST:
+        if not self._attempted or (self._attempt.status or 0) >= HTTPStatus.BAD_REQUEST:
             self._nothing("client left before the answer")
             return
-        self._finish(Outcome("client left", self.attempts, self._counted(), self._price(self.meter.model), True))
-
-    def _counted(self) -> Usage:
-        """What was reported of the input (else the estimate), and the larger of delivered and reported output."""
-        reported = self._reported()
-        if not self._credible(reported):
-            return usage.estimated(self.ask.input_estimate, self.meter.delivered_tokens)
-        output = max(self.meter.delivered_tokens, reported.output)
-        if not reported.total_input:
-            return usage.estimated(self.ask.input_estimate, output)
-        return replace(reported, output=output)
-
-    def _reported(self) -> Usage:
-        """What a stream's upstream has said up to now."""
-        return usage.read(self.passage.spoken, self.meter.usage)
-
-    def _credible(self, used: Usage) -> bool:
-        """Whether reported numbers can be those of this answer: missing or all zero they are none, and far beyond what
-        was asked they are a provider's mistake, which must not empty an account.
-        """
-        most_input = SLACK * self.ask.input_estimate + SLACK_TOKENS
-        most_output = SLACK * self._output_limit + SLACK_TOKENS
-        return used.total_input + used.output > 0 and used.total_input <= most_input and used.output <= most_output
+        self._finish(self._outcome("client left", self._reckoning.counted(), estimated=True))
 
     def _blame(self, error: HazeError) -> None:
         """Write the attempt's failure down, and remember it of the channel if it is its fault."""
@@ -272,11 +255,14 @@ class Journey:
         self._health.failed(self.candidate, error, began=self._began, own_wait_s=own_wait_s)
 
     def _nothing(self, ended: str) -> None:
+        if self._attempted:
+            self._attempt.upstream_cost = self._reckoning.told().cost
         self._hold.finish(Outcome(ended, self.attempts))
         rate_limit.correct(self.request, 0)
 
-    async def _settle(self, ended: str, used: Usage, model: str | None, *, estimated: bool = False) -> None:
-        await self._finish(Outcome(ended, self.attempts, used, self._price(model), estimated))
+    def _outcome(self, ended: str, used: Usage, told: Bill | None = None, *, estimated: bool = False) -> Outcome:
+        reckoning, held = self._reckoning, self._hold.amount
+        return reckoning.outcome(ended, self.attempts, used, told or reckoning.told(), held, estimated=estimated)
 
     def _finish(self, outcome: Outcome) -> asyncio.Future[Standing]:
         self._attempt.upstream_id = self._attempt.upstream_id or self.meter.upstream_id
@@ -284,17 +270,14 @@ class Journey:
             rate_limit.correct(self.request, outcome.usage.total_input + outcome.usage.output)
         return self._hold.finish(outcome)
 
-    def _price(self, named: str | None = None) -> Price:
-        """What the answer costs: by the model it names, where that one has a price of its own."""
-        price = self.candidate.price
-        assert price is not None  # noqa: S101 - candidates are those with a price
-        if named is None or named in (self.candidate.upstream_model, self.ask.model):
-            return price
-        return self._directory.price_of_answer(self.candidate, named) or price
-
     @property
     def _attempt(self) -> Attempt:
         return self.attempts[-1]
+
+    @property
+    def _attempted(self) -> bool:
+        """Whether the last attempt's upstream has answered at all."""
+        return bool(self.attempts) and self._attempt.status is not None
 
 
 def _now_ms() -> int:

@@ -14,6 +14,7 @@ from haze_proxy.api.fit import fitted, lacks_usage, limited
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.channels.faults import Unspeakable
 from haze_proxy.errors import BadRequest
+from haze_proxy.gate.terms import Terms
 from haze_proxy.money import estimate
 from haze_proxy.wire import gemini, translate
 from haze_proxy.wire.ask import Ask
@@ -70,22 +71,23 @@ class Passage:
         return translate.error(status, parsed, self.translated)
 
 
-def passage(ask: Ask, candidate: Candidate, wants: str, seed: str) -> Passage:
-    """The way of a request to a candidate. `seed` is unique to the request: the answer's ids are made from it.
+def passage(ask: Ask, terms: Terms, wants: str, seed: str) -> Passage:
+    """The way of a request to the candidate of `terms`. `seed` is unique to the request: the answer's ids are made of it.
 
     Raises Unspeakable, naming the field, where the channel's protocol cannot say what was asked.
     """
+    candidate = terms.candidates[0]
     if candidate.protocol == ask.protocol:
-        return _native(ask, candidate, wants, seed)
+        return _native(ask, terms, wants, seed)
     try:
         return _translated(ask, candidate, wants, seed)
     except BadRequest as error:
         raise Unspeakable(error.message, param=error.param) from None
 
 
-def _native(ask: Ask, candidate: Candidate, wants: str, seed: str) -> Passage:
-    spoken, hides = ask.protocol, lacks_usage(ask)
-    body, dropped = fitted(ask, candidate), _NOTHING
+def _native(ask: Ask, terms: Terms, wants: str, seed: str) -> Passage:
+    candidate, spoken, hides = terms.candidates[0], ask.protocol, lacks_usage(ask)
+    body, dropped = fitted(ask, candidate, terms.rewritten), _NOTHING
     if candidate.channel.kind.chat_fixed and spoken == "chat":
         body, dropped = _without_unknown_fields(body)
     meter = Meter(spoken, hide_usage=hides, answers=estimate.answers(ask.parsed, spoken))

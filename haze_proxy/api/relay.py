@@ -20,6 +20,7 @@ from haze_proxy.channels.client import Answer
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.context import ASK, RUNNING
 from haze_proxy.errors import HazeError, Unavailable, UpstreamFailed
+from haze_proxy.money import receipt
 from haze_proxy.wire import envelope
 
 # What keeps proxies on the way from storing a stream up.
@@ -27,6 +28,7 @@ STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 # Says that the balance paid for a shorter answer than was asked for.
 LIMITED: Final = "x-haze-limited"
 DROPPED: Final = "x-haze-dropped"
+COST_HEADER: Final = "x-haze-cost-usd"
 FLUSH_S: Final = 10
 # Node's clients throw away what they have not read yet when a line breaks: they shall have read why.
 READING_S: Final = 0.05
@@ -98,13 +100,14 @@ async def _whole(journey: Journey) -> web.Response:
 async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
     # Before the charge: what is stopped in the middle of it has cost nothing.
     shown = begun.shown if journey.transform is None else await journey.transform(begun.shown)
-    await journey.settle_whole(begun.body, begun.whole or {})
+    cost = await journey.settle_whole(begun.body, begun.whole or {})
     kept = headers.downstream(begun.answer.headers)
     if journey.ask.limited_to is not None:
         kept[LIMITED] = f"max_output_tokens={journey.ask.limited_to}"
     kept.update(_dropped(journey))
     if journey.passage.translated is not None:
         kept["Content-Type"] = "application/json"
+    kept[COST_HEADER] = receipt.usd(cost)
     return web.Response(status=begun.answer.status, body=shown, headers=kept)
 
 

@@ -149,6 +149,14 @@ class Directory:
         """The protocols in which a model is served."""
         return sorted({p for c in self._of(model) for p in PATHS if not self._left_out(c, p)})
 
+    def beside(self, candidate: Candidate, model: str, protocol: str) -> Candidate | None:
+        """Another model at a candidate's own channel; None where the channel would not serve it for a known price."""
+        if (match := self._names(candidate.channel, model)) is None:
+            return None
+        how, upstream_model = match
+        other = self._candidate(candidate.channel, model, upstream_model, how)
+        return None if self._left_out(other, protocol) else other
+
     def price_of_answer(self, candidate: Candidate, named: str) -> Price | None:
         """The price of the model an answer names, where it has one of its own."""
         return self._pricing.of_answer(candidate, named)
@@ -239,7 +247,7 @@ class Directory:
 
     def _left_out(self, candidate: Candidate, protocol: str | None) -> str:
         if candidate.price is None:
-            return self._pricing.why_unknown(candidate.channel, candidate.upstream_model)
+            return self._pricing.why_unknown(candidate.channel, candidate.model, candidate.upstream_model)
         if candidate.price.output is None and not candidate.price.free and not _only_input(candidate, protocol):
             return "the price of its output is unknown: add `output` to its [[models]] row"
         if protocol is not None and not spoken(candidate.channel, protocol):

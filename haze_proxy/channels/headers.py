@@ -74,6 +74,8 @@ UPSTREAMS_OWN: Final = frozenset(
         "anthropic-organization-id",
         "request-id",
         "x-request-id",
+        # Another Haze's: what it takes from the owner is not what the caller pays here.
+        "x-haze-cost-usd",
     }
 )
 UPSTREAMS_OWN_PREFIXES: Final = (

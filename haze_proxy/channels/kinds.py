@@ -17,8 +17,9 @@ USUAL = Options()
 class Kind:
     """`protocols` are those it speaks itself; `credential` is the header its key goes into;
     `counts_tokens` that it has Anthropic's free counter, `attribution` that it wants to know the caller's application,
-    `runs_tools` that it may run a tool itself, for a fee, `chat_fixed` that its chat differs from OpenAI's. `options`
-    say what its models take in translated requests.
+    `runs_tools` that it may run a tool itself, for a fee, `counts_tools` in which protocols answers say how often it
+    did, `reports_cost` that they say what they cost, `chat_fixed` that its chat differs from OpenAI's. `options` say
+    what its models take in translated requests.
     """
 
     name: config.Kind
@@ -31,6 +32,8 @@ class Kind:
     runs_tools: bool = True
     chat_fixed: bool = False
     options: Options = USUAL
+    counts_tools: frozenset[str] = frozenset({"messages", "responses"})
+    reports_cost: bool = False
 
     def credentials(self, api_key: str) -> dict[str, str]:
         """The header that carries a key, or nothing without one."""
@@ -53,6 +56,8 @@ KINDS: dict[str, Kind] = {
             "https://openrouter.ai/api/v1",
             frozenset({"chat", "messages", "responses", "embeddings"}),
             attribution=True,
+            counts_tools=frozenset({"chat", "messages", "responses"}),
+            reports_cost=True,
             options=Options(cache_marks="cache_control"),
         ),
         Kind(

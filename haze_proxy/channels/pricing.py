@@ -3,7 +3,10 @@ table that ships with Haze.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from haze_proxy import config
@@ -14,6 +17,8 @@ from haze_proxy.money.prices import Price
 if TYPE_CHECKING:  # the directory asks here
     from haze_proxy.channels.directory import Candidate, Channel
 
+MILLION = 1_000_000
+Fees = tuple[tuple[str, int], ...]
 UNKNOWN = "add a [[models]] row with `input` and `output`, or `free = true`"
 
 
@@ -22,7 +27,7 @@ class Pricing:
 
     def __init__(self, rows: tuple[config.Model, ...], lists: Mapping[str, Listing]) -> None:
         self._rows = {row.id: row for row in rows}
-        self._prices = {row.id: _price(row) for row in rows}
+        self._prices = {row.id: _price(row) for row in rows if row.price != "upstream"}
         self._lists = lists
         self._table = prices.load_table()
 
@@ -40,13 +45,46 @@ class Pricing:
 
         Never one found by a pattern, and none that the list itself makes doubtful. None: unknown.
         """
-        if (row := self.row(model, upstream_model)) and row.price == "upstream":
-            return None
-        if own := self._prices.get(model) or self._prices.get(upstream_model):
-            return own
+        row = self.row(model, upstream_model)
+        if row and row.price == "upstream":
+            return self._upstream(channel, row, upstream_model) if channel.kind.reports_cost else None
+        own = self._prices.get(model) or self._prices.get(upstream_model)
+        found = own or self._told(channel, upstream_model)
+        return _with_extras(found, row) if found and row else found
+
+    def _told(self, channel: "Channel", upstream_model: str) -> Price | None:
+        """What the upstream's list says, else the shipped table."""
         if (offer := self.offer(channel, upstream_model)) and (offer.price or offer.unpriced):
             return offer.price
         return self._table.find(_provider(channel), upstream_model)
+
+    def _upstream(self, channel: "Channel", row: config.Model, upstream_model: str) -> Price | None:
+        """The upstream's own cost times a markup; the rates are what is held, and charged where it tells no cost.
+
+        They are the row's own, else what is known of the model, else (of a router) the dearest of all its provider's.
+        """
+        markup = Fraction(row.markup)
+        if (own := _price(row)) is None:
+            known = self._told(channel, upstream_model) or self._dearest(channel)
+            if known is None:
+                return None
+            held = prices.scaled(known, markup)
+            own = _with_extras(replace(held, source=f"held by {known.source}"), row)
+        return replace(own, markup=int(markup * MILLION))
+
+    def _dearest(self, channel: "Channel") -> Price | None:
+        """Rates that no model which the provider is known to have exceeds."""
+        told = self._lists.get(channel.name)
+        found = [offer.price for offer in told.offers.values() if offer.price] if told else []
+        found = found or [price for (name, _), price in self._table.prices.items() if name == _provider(channel)]
+        if not found:
+            return None
+        return Price(
+            input=max(price.dearest_input for price in found),
+            output=max(price.dearest_output for price in found),
+            request=max(price.request for price in found),
+            source=f"the dearest model of {channel.kind.name}",
+        )
 
     def max_output_tokens(self, channel: "Channel", model: str, upstream_model: str) -> int | None:
         """The most a model writes, in tokens; None: unknown."""
@@ -60,18 +98,25 @@ class Pricing:
         The upstream's list and the shipped table speak only where they have priced the request: an owner's own price is
         not undone by a dated name of the same model, and what is free stays so.
         """
-        if named in self._rows:
-            return self._prices[named]
         price = candidate.price
-        if price is None or price.free or price.source == "config":
+        if price is None or price.markup is not None:
+            return None
+        found = self._prices.get(named) or self._answered(candidate, price, named)
+        return _with_extras_of(price, found) if found else None
+
+    def _answered(self, candidate: "Candidate", price: Price, named: str) -> Price | None:
+        if price.free or price.source == "config":
             return None
         if (asked := self.offer(candidate.channel, candidate.upstream_model)) and asked.price:
             offer = self.offer(candidate.channel, named)
             return offer.price if offer else None
         return self._table.find(_provider(candidate.channel), named)
 
-    def why_unknown(self, channel: "Channel", upstream_model: str) -> str:
+    def why_unknown(self, channel: "Channel", model: str, upstream_model: str) -> str:
         """Why there is no price, and what the owner can do about it."""
+        row = self.row(model, upstream_model)
+        if row and row.price == "upstream" and not channel.kind.reports_cost:
+            return f"the price is the upstream's own, and a channel of kind {channel.kind.name} does not tell it"
         offer = self.offer(channel, upstream_model)
         return f"the price is unknown{f' ({offer.unpriced})' if offer and offer.unpriced else ''}: {UNKNOWN}"
 
@@ -85,15 +130,55 @@ def _price(row: config.Model) -> Price | None:
         return prices.FREE
     if row.input is None and row.output is None:
         return None
-    return Price(
-        request=_nano(row.request) or 0,
-        tiers=tuple(prices.Tier(above=tier.above, **_rates(tier)) for tier in row.tiers),
-        source="config",
-        **_rates(row),
-    )
+    return Price(request=_nano(row.request) or 0, tiers=_tiers(row), **_extras(row), source="config", **_rates(row))
 
 
-def _rates(row: config.Model | config.Tier) -> dict[str, Any]:
+def _extras(row: config.Model) -> dict[str, Any]:
+    """What a row says beside its rates."""
+    return {
+        "server_tools": tuple((name, prices.exact_nano(usd) // 1000) for name, usd in row.server_tools.items()),
+        "variants": tuple(
+            _variant(field, value, variant)
+            for field, key in config.VARIANTS.items()
+            for value, variant in getattr(row, key).items()
+        ),
+    }
+
+
+def _with_extras(price: Price, row: config.Model) -> Price:
+    """A price from elsewhere with what the row adds to it, or says otherwise."""
+    extras = _extras(row)
+    if price.free or not any(extras.values()):
+        return price
+    return replace(price, server_tools=_joined(price.server_tools, extras["server_tools"]), variants=extras["variants"])
+
+
+@lru_cache(1024)
+def _with_extras_of(asked: Price, price: Price) -> Price:
+    """The price of the model an answer names: what the owner adds to the one asked for holds for this one, too."""
+    if price.free or not (asked.server_tools or asked.variants):
+        return price
+    tools = _joined(asked.server_tools, price.server_tools)
+    return replace(price, server_tools=tools, variants=price.variants or asked.variants)
+
+
+def _joined(first: Fees, second: Fees) -> Fees:
+    """Fees by name; where both have one, the second's."""
+    return tuple((dict(first) | dict(second)).items())
+
+
+def _variant(field: str, value: str, row: config.Variant) -> prices.Variant:
+    if row.factor is not None:
+        return prices.Variant(field, value, Fraction(row.factor))
+    rates = tuple((name, rate) for name, rate in _rates(row).items() if rate is not None)
+    return prices.Variant(field, value, None, rates, _tiers(row))
+
+
+def _tiers(row: config.Model | config.Variant) -> tuple[prices.Tier, ...]:
+    return tuple(prices.Tier(above=tier.above, **_rates(tier)) for tier in row.tiers)
+
+
+def _rates(row: config.Model | config.Tier | config.Variant) -> dict[str, Any]:
     return {name: _nano(getattr(row, name)) for name in config.TIER_KEYS}
 
 

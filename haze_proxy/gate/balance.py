@@ -11,23 +11,21 @@ from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEA
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
-from haze_proxy.money import estimate, media, receipt
+from haze_proxy.gate.terms import Terms, terms
+from haze_proxy.money import estimate, receipt
 from haze_proxy.money.wallet import ShortError
 from haze_proxy.store.keys import Key
 from haze_proxy.wire.ask import Ask
 from haze_proxy.wire.stateful import ADVICE, stateful_field
 
-# What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
-OUTPUT_TOKENS_UNKNOWN: Final = 16_384
 MODELS_NAMED_MAX: Final = 20
 # An answer cut shorter than this helps nobody.
 LIMITED_TOKENS_MIN: Final = 1024
-# Of each tool that the provider would run for a fee. What is not used comes back.
-TOOL_CALLS_HELD: Final = 10
-# Whose answers say how often a tool was run. Elsewhere nobody could charge for it.
-TOOLS_REPORTED: Final = frozenset({"messages", "responses"})
 # While a provider has not told its models yet, an unknown one may be among them.
 LIST_WAIT_S: Final = 5
+
+# What each of a request's candidates may charge, in their order.
+TERMS = web.RequestKey[tuple[Terms, ...]]("terms", tuple)
 
 
 def balance(books: Books) -> Middleware:
@@ -78,60 +76,51 @@ def find(request: web.Request) -> tuple[Candidate, ...]:
 
 def _place(books: Books, request: web.Request) -> RequestHold:
     ask, key = request[ASK], request[CALLER]
-    candidates = request[CANDIDATES]
-    tools = estimate.server_tools(ask.parsed)
-    priced = {name for name in tools if all(_can_charge(candidate, ask.protocol, name) for candidate in candidates)}
-    if field := estimate.price_changing_field(ask.parsed, ask.model, ask.protocol, priced):
-        raise BadRequest(f"{field}: This changes the price of a request and is not offered here.", param=field)
-    unmetered = {kind for each in candidates if each.price for kind in each.price.unmetered}
-    if unmetered and (field := media.unmetered_field(ask.parsed, ask.protocol, unmetered)):
-        kinds = " and ".join(sorted(unmetered))
-        raise BadRequest(
-            f"{field}: The provider's price for {kinds} input to this model is not offered here.", param=field
-        )
+    found = request[TERMS] = _terms(request)
+    # Only those that can serve all of the request for a price that is known.
+    request[CANDIDATES] = tuple(each.candidates[0] for each in found)
     slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
-    calls = tuple((name, TOOL_CALLS_HELD) for name in tools)
-    amount = max(_worth(ask, candidate, slice_tokens, calls) for candidate in candidates)
+    amount = max(each.worth(ask, slice_tokens) for each in found)
     try:
         return books.open(request[REQUEST_ID], key, ask, amount)
     except ShortError as short:
-        limited = _limited(ask, candidates, calls, short.available)
+        limited = _limited(ask, found, short.available)
         if limited is None:
             raise PaymentRequired(_too_little(request, short)) from short
         return books.open(request[REQUEST_ID], key, ask, limited)
 
 
-def _limited(
-    ask: Ask, candidates: tuple[Candidate, ...], calls: tuple[tuple[str, int], ...], available: int
-) -> int | None:
+def _limited(ask: Ask, found: tuple[Terms, ...], available: int) -> int | None:
     """Nano-dollars to hold for as much output as the account can pay for, and its limit set on the ask.
 
-    None where that is too little to be of use, or where a stream would do with one slice anyway.
+    None where that is too little to be of use, where a stream would do with one slice anyway, or where a fallback of
+    the provider's has a limit of its own.
     """
-    if ask.stream or ask.protocol not in estimate.LIMIT_FIELDS:
+    if ask.stream or ask.protocol not in estimate.LIMIT_FIELDS or ask.parsed.get("fallbacks"):
         return None
-    prices = [candidate.price for candidate in candidates if candidate.price]
     answers = estimate.answers(ask.parsed, ask.protocol)
-    each = min(receipt.affordable_output(price, available, ask.input_estimate, calls) for price in prices) // answers
-    if each < max(LIMITED_TOKENS_MIN, estimate.thinking_budget(ask.parsed) + 1):
+    most = min(each.affordable_output(ask, available) for each in found) // answers
+    if most < max(LIMITED_TOKENS_MIN, estimate.thinking_budget(ask.parsed) + 1):
         return None
-    ask.limited_to, ask.output_limit = each, each * answers
-    return max(receipt.most(price, ask.input_estimate, ask.output_limit, calls) for price in prices)
+    ask.limited_to, ask.output_limit = most, most * answers
+    return max(each.worth(ask) for each in found)
 
 
-def _worth(ask: Ask, candidate: Candidate, slice_tokens: int, calls: tuple[tuple[str, int], ...]) -> int:
-    """Nano-dollars to hold for one candidate: a stream begins with one slice of output."""
-    assert candidate.price is not None  # noqa: S101 - candidates are those with a price
-    output = limit_of(ask, candidate)
-    return receipt.most(candidate.price, ask.input_estimate, min(output, slice_tokens) if ask.stream else output, calls)
-
-
-def _can_charge(candidate: Candidate, protocol: str, tool: str) -> bool:
-    """Whether calls of a tool that the provider runs would be paid for, were this candidate to serve them."""
-    if not candidate.channel.kind.runs_tools or candidate.protocol != protocol:
-        return True  # translation leaves such tools out, or refuses them
-    assert candidate.price is not None  # noqa: S101 - candidates are those with a price
-    return protocol in TOOLS_REPORTED and tool in dict(candidate.price.server_tools)
+def _terms(request: web.Request) -> tuple[Terms, ...]:
+    """What each candidate may charge. Raises BadRequest if none of them knows what all of the request would cost."""
+    directory, found, refusals = request.app[DIRECTORY].value, [], []
+    for candidate in request[CANDIDATES]:
+        try:
+            found.append(terms(directory, request[CALLER], request[ASK], candidate))
+        except BadRequest as refusal:
+            refusals.append(refusal)
+    if found:
+        return tuple(found)
+    try:
+        raise refusals[0]
+    finally:
+        # An error's traceback holds this frame, and with it the request and its body.
+        refusals.clear()
 
 
 def _too_little(request: web.Request, short: ShortError) -> str:
@@ -149,14 +138,6 @@ def _too_little(request: web.Request, short: ShortError) -> str:
 
 def _iso(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def limit_of(ask: Ask, candidate: Candidate) -> int:
-    """The most output tokens a request may lead to: the caller's own limit, else the model's, times its answers."""
-    if ask.output_limit is not None:
-        return ask.output_limit
-    own = candidate.max_output_tokens or OUTPUT_TOKENS_UNKNOWN
-    return own * estimate.answers(ask.parsed, ask.protocol)
 
 
 def _kept(field: str) -> str:

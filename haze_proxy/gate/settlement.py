@@ -58,6 +58,7 @@ class Outcome:
     """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged.
 
     The last of its attempts is the one that answered, if one did. `service_tier` is the one the upstream reported.
+    `cost` (nano-dollars) is filled in when the hold is finished.
     """
 
     ended: str
@@ -66,6 +67,7 @@ class Outcome:
     price: Price | None = None
     estimated: bool = False
     service_tier: str | None = None
+    cost: int = 0
 
 
 RequestHold = Hold[Outcome, asyncio.Future[Standing]]
@@ -142,7 +144,7 @@ class Books:
         usage, price = outcome.usage, outcome.price
         if usage is None or price is None:
             return ended
-        cost = receipt.cost(usage, price, ended.upstream_cost)
+        cost = outcome.cost = receipt.cost(usage, price, ended.upstream_cost)
         ended.state, ended.cost, ended.payable, ended.held = "settled", cost, hold.cover(cost), hold.amount
         ended.tokens = TOKENS(usage)
         ended.estimated, ended.price = outcome.estimated, price.facts

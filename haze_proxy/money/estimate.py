@@ -1,5 +1,4 @@
-"""What a request may cost before anybody has answered it: a high count of its input, its output limit, and the fields
-that would change its price.
+"""What a request may need before anybody has answered it: a high count of its input, and its output limit.
 
 No tokenizer: a hold must never be too small, and what is held too much comes back at the end of the answer. Text costs
 at most one token per 2.2 bytes of JSON in the languages and codes measured; what is not text has an allowance.
@@ -8,8 +7,10 @@ Three allowances are guesses on the high side, because nothing is decoded here: 
 is neither PDF nor image is text, and a token of audio is 50 bytes.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from haze_proxy.money import fields
 
 # Tokens held for what cannot be counted as text.
 TURN_TOKENS = 12
@@ -31,40 +32,6 @@ LIMIT_FIELDS = {
     "responses": ("max_output_tokens",),
 }
 
-# Tools the caller's own side runs: they cost nothing but their tokens. A tool without a `type` is one of these, too.
-CLIENT_TOOLS = frozenset({"function", "custom", "namespace", "local_shell", "apply_patch", "computer"})
-CLIENT_TOOL_PREFIXES = ("bash_", "text_editor_", "memory_", "computer_")
-# Types are dated (web_search_20260318), prices are not. Types that start with none of these go by their full name; the
-# preview of the search costs more than the search on some models, so it comes before it.
-SERVER_TOOL_NAMES = (
-    "web_search_preview",
-    "web_search",
-    "web_fetch",
-    "tool_search",
-    "file_search",
-    "code_execution",
-    "code_interpreter",
-)
-# Run upstream without a fee per call; what they bring in counts as input.
-FREE_SERVER_TOOLS = frozenset({"web_fetch", "tool_search"})
-
-# Field -> the values that leave the price alone. Absent and null always do.
-_ANY_PROTOCOL: dict[str, tuple[object, ...]] = {
-    "models": ([],),
-    "fallbacks": ([],),
-    "plugins": ([],),
-    "service_tier": ("auto", "default", "standard", "standard_only"),
-    "speed": ("standard",),
-    "inference_geo": ("global",),
-}
-PRICE_CHANGING: dict[str, dict[str, tuple[object, ...]]] = {
-    # Spoken or drawn output has its own prices, and no class of usage.
-    "chat": {**_ANY_PROTOCOL, "modalities": ([], ["text"]), "audio": ()},
-    "messages": _ANY_PROTOCOL,
-    "responses": {**_ANY_PROTOCOL, "modalities": ([], ["text"])},
-    "embeddings": _ANY_PROTOCOL,
-}
-
 Media = tuple[int, int]  # characters of base64 in the body, tokens held in their place
 
 
@@ -75,7 +42,7 @@ def input_tokens(body: bytes, parsed: dict[str, Any], protocol: str) -> int:
     turns = _list(parsed.get(TURNS_FIELD[protocol]))
     payload, allowance = _media(turns)
     allowance += TURN_TOKENS * (len(turns) + len(_list(parsed.get("tools"))))
-    allowance += SERVER_TOOL_TOKENS * sum(1 for _ in _server_tools(parsed))
+    allowance += SERVER_TOOL_TOKENS * sum(1 for _ in fields.tools(parsed))
     return _text_tokens(len(body) - payload) + allowance
 
 
@@ -86,7 +53,7 @@ def output_limit(parsed: dict[str, Any], protocol: str) -> int | None:
     """
     if protocol == "embeddings":
         return 0
-    limits = [limit for field in LIMIT_FIELDS[protocol] if (limit := _positive(parsed.get(field)))]
+    limits = [limit for name in LIMIT_FIELDS[protocol] if (limit := _positive(parsed.get(name)))]
     return max(limits) * answers(parsed, protocol) if limits else None
 
 
@@ -100,54 +67,6 @@ def answers(parsed: dict[str, Any], protocol: str) -> int:
 def thinking_budget(parsed: dict[str, Any]) -> int:
     """Tokens that a messages request sets aside for thinking: its limit must be above them."""
     return _positive(_dict(parsed.get("thinking")).get("budget_tokens")) or 0
-
-
-def server_tools(parsed: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the server tools asked for that cost a fee per call, as `Price.server_tools` spells them."""
-    return tuple(sorted({name for _, name in _server_tools(parsed)} - FREE_SERVER_TOOLS))
-
-
-def price_changing_field(
-    parsed: dict[str, Any], model: str, protocol: str, priced_tools: Container[str] = ()
-) -> str | None:
-    """The first field that makes this request cost something else than its model's price, or None.
-
-    `priced_tools` are server tools whose calls the price covers (names as in `Price.server_tools`).
-    """
-    for field, harmless in PRICE_CHANGING[protocol].items():
-        value = parsed.get(field)
-        if value is not None and value not in harmless:
-            return field
-    if _is_router(model):
-        return "model"
-    for field, name in _server_tools(parsed):
-        if name not in FREE_SERVER_TOOLS and name not in priced_tools:
-            return field
-    return None
-
-
-def _is_router(model: str) -> bool:
-    """An id behind which the upstream chooses: a router, a web search in front, a preset kept on its account."""
-    return model.startswith("openrouter/auto") or model.endswith(":online") or "@preset/" in model
-
-
-def _server_tools(parsed: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(field, name) of each tool that the upstream would run."""
-    if parsed.get("web_search_options") is not None:
-        yield "web_search_options", "web_search"
-    for index, tool in enumerate(_list(parsed.get("tools"))):
-        if type(tool) is dict and (kind := tool.get("type")) is not None:
-            # A namespace only groups tools; what it groups must be the caller's own.
-            for each in (tool, *_list(tool.get("tools"))) if kind == "namespace" else (tool,):
-                if name := _server_tool(each):
-                    yield f"tools[{index}].type", name
-
-
-def _server_tool(tool: object) -> str | None:
-    kind = tool.get("type") if isinstance(tool, dict) else None
-    if not isinstance(kind, str) or kind in CLIENT_TOOLS or kind.startswith(CLIENT_TOOL_PREFIXES):
-        return None
-    return next((name for name in SERVER_TOOL_NAMES if kind.startswith(name)), kind)
 
 
 def _text_tokens(size: int) -> int:

@@ -4,6 +4,7 @@ The shipped table prices.json is written by `make prices` and names exact ids on
 tomorrow's dearer model as today's. None is "unknown", never "free".
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -40,13 +41,35 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """Other prices of a model while a field of the request or of the answer has a value, as `service_tier` "flex".
+
+    Either all rates times `factor` (rounded up), or the classes of `rates` with their own `tiers` and no others.
+    """
+
+    field: str
+    value: str
+    factor: Fraction | None = None
+    rates: tuple[tuple[str, int], ...] = ()
+    tiers: tuple[Tier, ...] = ()
+
+    def of(self, price: "Price") -> "Price":
+        """The price in this variant."""
+        if self.factor is None:
+            changed: dict[str, Any] = {**dict.fromkeys(CLASSES), **dict(self.rates)}
+            return replace(price, tiers=self.tiers, **changed)
+        tiers = tuple(replace(tier, **_scaled(tier, self.factor)) for tier in price.tiers)
+        return replace(price, tiers=tiers, **_scaled(price, self.factor))
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """Prices of one model; None is an unknown class. `request` and `server_tools` are nano-dollars per call.
 
     `unmetered` are the kinds of input ("audio", "image") that cost something else than these prices say.
     `markup` (in millionths) is what the upstream's own cost is multiplied by: where there is one and the upstream
     reports its cost, that is the price. `source` and `version` say where the numbers come from ("config", or
-    "prices.json genai-prices 0.2.3" and a date).
+    "prices.json genai-prices 0.2.3" and a date), `flags` what was remarkable about how this price was found.
     ValueError when neither input nor output has a price and the model is not free: that is an unknown price.
     """
 
@@ -59,10 +82,12 @@ class Price:
     server_tools: tuple[tuple[str, int], ...] = ()
     tiers: tuple[Tier, ...] = ()
     unmetered: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
     free: bool = False
     markup: int | None = None
     source: str = "config"
     version: str = ""
+    flags: tuple[str, ...] = ()
     # What follows from the above, worked out once instead of for every request: the rate of each of CLASSES, where an
     # unknown one is its side's dearest, the dearest of each side over all tiers, and the whole as JSON for a receipt.
     rates: tuple[int, ...] = field(init=False, repr=False, compare=False)
@@ -102,7 +127,8 @@ def _facts(price: Price) -> str:
         "server_tools": dict(price.server_tools),
         "tiers": tiers,
     }
-    return orjson.dumps(facts if price.markup is None else {**facts, "markup": price.markup}).decode()
+    rare = {"markup": price.markup, "flags": price.flags}
+    return orjson.dumps(facts | {name: value for name, value in rare.items() if value not in (None, ())}).decode()
 
 
 @lru_cache(FACTS_KEPT)
@@ -122,6 +148,7 @@ def from_facts(text: str) -> Price:
             markup=facts.get("markup"),
             source=facts.get("source", ""),
             version=facts.get("version", ""),
+            flags=tuple(facts.get("flags", ())),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{text} is not a price") from error
@@ -134,6 +161,17 @@ def is_whole(text: str) -> bool:
 
 def _named(row: Mapping[str, int]) -> dict[str, Any]:
     return {name: row[name] for name in CLASSES if name in row}
+
+
+def scaled(price: Price, factor: Fraction) -> Price:
+    """A price with all its rates, fees and tiers times `factor`, each rounded up to a whole nano-dollar."""
+    tools = tuple((name, math.ceil(fee * factor)) for name, fee in price.server_tools)
+    dearer = Variant("", "", factor).of(price)
+    return replace(dearer, request=math.ceil(price.request * factor), server_tools=tools)
+
+
+def _scaled(level: Price | Tier, factor: Fraction) -> dict[str, Any]:
+    return {name: math.ceil(rate * factor) for name, rate in _known(level).items()}
 
 
 def _dearest(levels: "tuple[Price | Tier, ...]", side: tuple[str, ...]) -> int:

@@ -59,12 +59,13 @@ def charge(usage: Usage, price: Price, upstream_cost: int | None = None) -> Char
         return Charge(cost=0)
     if price.markup is not None and upstream_cost is not None:
         line = _line(UPSTREAM_COST, upstream_cost, price.markup)
-        return Charge(_rounded_up(line.numerator), (line,))
+        return Charge(_rounded_up(line.numerator), (line,), price.flags)
     effective = price.at(usage.total_input)
     used = [(name, tokens) for name in CLASSES if (tokens := getattr(usage, name))]
     rates = [_rate(effective, name) for name, _ in used]
     lines = [_line(name, tokens, rate) for (name, tokens), (rate, _) in zip(used, rates, strict=True)]
-    flags = [f"{name} priced as {cls}" for (name, _), (_, cls) in zip(used, rates, strict=True) if cls != name]
+    flags = list(price.flags)
+    flags += [f"{name} priced as {cls}" for (name, _), (_, cls) in zip(used, rates, strict=True) if cls != name]
     fees = dict(effective.server_tools)
     lines += [_line(name, calls, fees[name] * MILLION) for name, calls in usage.server_tools if name in fees]
     flags += [f"{name} has no price" for name, _ in usage.server_tools if name not in fees and name not in FREE_CALLS]

@@ -47,6 +47,7 @@ class Meter:
         self.state: State = "open"  # complete: the terminal event was seen; error: the upstream's own error event was
         self.error: dict[str, Any] | None = None  # the upstream's error object, as it stands in its error event
         self.usage: dict[str, Any] = {}  # the upstream's own fields, merged; {} when none was seen
+        self.costed = b""  # the document of the last event whose usage names a cost
         self.reported_final = False  # whether usage includes what the protocol reports at the end
         self.end_reason: str | None = None  # finish_reason or stop_reason
         self.model: str | None = None  # as the upstream named it first
@@ -198,6 +199,11 @@ class Meter:
         self.upstream_id = self.upstream_id or _text(holder.get("id"))
         self.service_tier = _text(holder.get("service_tier")) or self.service_tier
 
+    def _note_cost(self, usage: dict[str, Any], document: bytes) -> None:
+        # Not read here: a number of money must not have been a float.
+        if usage.get("cost") is not None:
+            self.costed = document
+
     def _note_reason(self, reason: object, index: object = 0) -> None:
         if text := _text(reason):
             self.end_reason = text
@@ -268,6 +274,7 @@ def _read_chat(meter: Meter, event: Event) -> bool:
     usage = body.get("usage")
     if isinstance(usage, dict) and usage:
         meter.usage = usage
+        meter._note_cost(usage, event.data)
         # Some upstreams count along on every chunk; final is what comes with the reason to stop, or after it.
         meter.reported_final = not choices or meter._all_stopped
     if body.get("error"):
@@ -285,10 +292,13 @@ def _read_messages(meter: Meter, event: Event) -> bool:
     if kind == "message_start":
         message = _dict(body.get("message"))
         meter._note_names(message)
-        meter.usage |= _given(message.get("usage"))
+        usage = _given(message.get("usage"))
+        meter._note_cost(usage, event.data)
+        meter.usage |= usage
     elif kind == "message_delta":
         usage = _given(body.get("usage"))
         meter.usage |= usage
+        meter._note_cost(usage, event.data)
         meter.reported_final = meter.reported_final or bool(usage)
         meter._note_reason(_member(body.get("delta"), "stop_reason"))
     elif kind == "message_stop":
@@ -315,6 +325,7 @@ def _read_responses(meter: Meter, event: Event) -> bool:
     if kind in ("response.completed", "response.incomplete", "response.failed"):
         usage = reported_usage("responses", response)
         meter.usage = usage or meter.usage
+        meter._note_cost(usage, event.data)
         meter.reported_final = bool(usage)
         meter.state = "complete"
         # Some upstreams tell the whole answer at its end and nothing of it before.

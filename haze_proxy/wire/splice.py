@@ -35,6 +35,7 @@ ACTED_ON = (
     "best_of",
     "tools",
     "plugins",
+    "preset",
     "fallbacks",
     "modalities",
     "audio",

@@ -168,11 +168,11 @@ async def test_a_free_model_needs_no_balance_and_leaves_a_row(
 
 
 PRICE_CHANGING: dict[str, tuple[str, dict[str, Any], str]] = {
-    "models": ("chat", {"models": ["hekiu", "other"]}, "models"),
-    "fallbacks": ("messages", {"fallbacks": [{"model": "other"}]}, "fallbacks"),
+    "models": ("chat", {"models": ["hekiu", "other"]}, "models[0]"),
+    "fallbacks": ("messages", {"fallbacks": [{"model": "other"}]}, "fallbacks[0]"),
     "service_tier": ("chat", {"service_tier": "priority"}, "service_tier"),
     "speed": ("messages", {"speed": "fast"}, "speed"),
-    "plugins": ("chat", {"plugins": [{"id": "web"}]}, "plugins"),
+    "plugins": ("chat", {"plugins": [{"id": "web"}]}, "plugins[0]"),
     "web_search_options": ("chat", {"web_search_options": {}}, "web_search_options"),
     "server tool": ("messages", {"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools[0].type"),
     "audio": ("chat", {"modalities": ["text", "audio"]}, "modalities"),

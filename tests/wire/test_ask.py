@@ -6,7 +6,8 @@ import time
 import pytest
 
 from haze_proxy.errors import BadRequest
-from haze_proxy.money.estimate import LIMIT_FIELDS, PRICE_CHANGING
+from haze_proxy.money.estimate import LIMIT_FIELDS
+from haze_proxy.money.fields import CHANGING, UNMETERED
 from haze_proxy.wire import ask, splice, stateful
 
 
@@ -16,7 +17,7 @@ def body(**fields: object) -> bytes:
 
 def test_every_field_that_is_acted_on_can_be_read_in_one_way_only() -> None:
     """A field that is priced or refused by one reading must not reach the provider by another."""
-    priced = {field for fields in PRICE_CHANGING.values() for field in fields}
+    priced = {*CHANGING, *(field for fields in UNMETERED.values() for field in fields)}
     asked = {"model", "stream", "stream_options", "tools", "messages", "best_of", "background", "web_search_options"}
     asked |= {
         "input",
