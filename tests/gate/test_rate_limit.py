@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[int, dict[str, Any] | bytes, dict[str, str]]] = {
     "no JSON": (400, b"{", {}),
     "no messages": (400, {"model": "hekiu"}, {}),
     "stateful": (400, {"model": "hekiu", "messages": HELLO, "container": "c"}, {}),
-    "price-changing": (400, {"model": "hekiu", "messages": HELLO, "models": ["hekiu"]}, {}),
+    "price-changing": (400, {"model": "hekiu", "messages": HELLO, "models": ["other"]}, {}),
     "cannot pay": (402, {"model": "hekiu", "messages": HELLO, "max_tokens": 10}, {}),
     "not allowed": (404, {"model": "other", "messages": HELLO}, {}),
     "unknown coding": (415, {"model": "hekiu", "messages": HELLO}, {"Content-Encoding": "lzma"}),
