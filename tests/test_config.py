@@ -120,6 +120,10 @@ RIGHT = {
     "tiers": MODEL + "input = 1\noutput = 2\n[[models.tiers]]\nabove = 200_000\ninput = 2",
     "free": MODEL + "free = true",
     "the upstream's price": MODEL + "price = 'upstream'\nmarkup = 1.2",
+    "the upstream's price and what is held": MODEL + "price = 'upstream'\ninput = 1\noutput = 2",
+    "what a model's fields cost": MODEL + "input = 1\noutput = 2\nserver_tools = { web_search = 0.000001 }\n"
+    "service_tiers = { priority = { factor = 1.5 }, flex = { input = 1, output = 2, cache_read = 0 } }\n"
+    "speeds = { fast = { factor = 6 } }\ninference_geos = { us = { factor = 1.1 } }",
     "signup credit": "[accounts]\nsignup_credit = 0.5",
 }
 

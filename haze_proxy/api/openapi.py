@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from haze_proxy.api.relay import COST_HEADER
 from haze_proxy.context import Endpoint
 from haze_proxy.errors import TABLE, HazeError, MethodNotAllowed
 from haze_proxy.gate.rate_limit import ANTHROPIC_HEADERS, OPENAI_HEADERS
@@ -46,6 +47,7 @@ HEADERS: Final = {
     "request-id": "The id of the request and of its receipt.",
     "x-request-id": "The same id.",
     "x-upstream-request-id": "The provider's own id of the request.",
+    COST_HEADER: "What the answer cost, an exact decimal; not on streams.",
     "Retry-After": "Whole seconds to wait, from 1 to 60.",
     "x-should-retry": '"false": repeating the request cannot help.',
     **{name: "A limit of this key." for row in OPENAI_HEADERS.values() for name in row},
@@ -164,7 +166,7 @@ def _answer(endpoint: Endpoint) -> Json:
     names: tuple[str, ...] = IDS
     if endpoint.reads == "paid":
         limits = ANTHROPIC_HEADERS if endpoint.protocol == "messages" else OPENAI_HEADERS
-        names = (*IDS, "x-upstream-request-id", *(name for row in limits.values() for name in row))
+        names = (*IDS, "x-upstream-request-id", COST_HEADER, *(name for row in limits.values() for name in row))
         if endpoint.protocol in STREAMED:
             content[STREAM] = {"schema": {"type": "string"}}
     return {"description": "The answer.", "headers": _references(names), "content": content}

@@ -72,7 +72,7 @@ class Passage:
 
 
 def passage(ask: Ask, terms: Terms, wants: str, seed: str) -> Passage:
-    """The way of a request to the candidate of `terms`. `seed` is unique to the request: the answer's ids are made of it.
+    """The way of a request to the candidate of `terms`. `seed` is unique to the request: answers' ids are made of it.
 
     Raises Unspeakable, naming the field, where the channel's protocol cannot say what was asked.
     """

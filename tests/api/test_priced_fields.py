@@ -219,6 +219,15 @@ async def test_a_tool_priced_in_the_configuration_costs_its_reported_calls(
     assert (row["held"], row["cost"]) == (plain + 10 * SEARCH, PLAIN + times * SEARCH)
 
 
+async def test_calls_that_no_answer_can_have_made_are_not_charged(shop: Haze, provider: Provider) -> None:
+    """A million searches are a provider's mistake, and would empty the account."""
+    row = await charged(
+        shop, provider, "responses", False, TOOLS["responses"], told={"server_tool_use": {"web_search_requests": 10**6}}
+    )
+    assert (row["estimated"], row["shortfall"]) == (1, 0)
+    assert row["cost"] == row["input"] * 1_000 + row["output"] * 10_000
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a tier without a price": ({"service_tier": "scale"}, "service_tier"),
     "a tier that is no text": ({"service_tier": 5}, "service_tier"),

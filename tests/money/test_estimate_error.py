@@ -66,7 +66,8 @@ def test_a_coding_agents_body_is_never_held_too_low(name: str, table: Table) -> 
 
 # Tokens of the largest picture a model takes: Anthropic's page on vision (1,568 pixels, about 1,600 tokens; 4,784 on
 # models that see more), OpenAI's on images (high detail: 85, and 170 for each of at most 8 tiles; 1,536 patches times
-# 1.62), November 2026. Models that keep the original detail are not among them: 12 megapixels are said to be 14,364 there.
+# 1.62), November 2026. Models that keep the original detail are not among them: 12 megapixels are said to be 14,364
+# tokens there.
 IMAGES = {"Claude until 4.6": 1_640, "Claude since 4.7": 4_784, "GPT-4o": 85 + 8 * 170, "GPT-5 mini": 2_489}
 
 
