@@ -89,6 +89,9 @@ def entry(listed: Listed) -> dict[str, Any]:
 def _pricing(price: Price) -> dict[str, str]:
     if price.free:
         return {"prompt": "0", "completion": "0"}
+    if price.markup is not None:
+        # As OpenRouter lists its own routers: what an answer costs is known at its end.
+        return {"prompt": "-1", "completion": "-1"}
     rates = ((shown, getattr(price, name)) for name, shown in PRICING.items())
     pricing = {shown: _decimal(rate / NANO_PER_MILLION_TOKENS) for shown, rate in rates if rate is not None}
     return {**pricing, "request": _decimal(price.request / NANO)} if price.request else pricing

@@ -173,6 +173,17 @@ async def test_without_a_limit_the_longest_of_the_models_is_held(shop: Haze, pro
     assert row["held"] == held("chat", "paid", 2_000, 20_000, 3 * 2000, models=["dear"], n=3)
 
 
+@STREAM
+@pytest.mark.parametrize("fields", [{"n": 3}, {"best_of": 3}, {"n": 2, "best_of": 3}], ids=["n", "best_of", "both"])
+async def test_the_limit_of_each_answer_is_held(
+    shop: Haze, provider: Provider, stream: bool, fields: dict[str, Any]
+) -> None:
+    """Three answers may be three times as long, and each that was made is billed, shown or not."""
+    row = await charged(shop, provider, "chat", stream, fields)
+    expected = held("chat", "paid", 1_000, 10_000, 3 * 100, max_tokens=100, stream=stream, **fields)
+    assert (row["held"], row["cost"]) == (expected, PLAIN)
+
+
 @EACH
 @STREAM
 async def test_a_plugin_holds_ten_calls_and_costs_the_reported_ones(

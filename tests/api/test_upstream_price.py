@@ -137,6 +137,15 @@ async def test_a_free_search_in_front_of_a_model_is_the_upstreams_price_too(tmp_
         (tmp_path / "data" / "haze.db").unlink()
 
 
+async def test_a_price_that_is_not_known_before_is_listed_as_one_that_varies(
+    tmp_path: Path, provider: Provider
+) -> None:
+    """OpenRouter lists its routers so; what is held is not what it costs."""
+    async with running(tmp_path, ROUTER + channel("openrouter", provider.url, '["openrouter/auto"]')) as haze:
+        listed = (await haze.get("/v1/models/openrouter/auto")).json()
+        assert listed["pricing"] == {"prompt": "-1", "completion": "-1"}
+
+
 async def test_only_a_channel_that_tells_its_cost_can_have_it_for_a_price(tmp_path: Path, provider: Provider) -> None:
     """Elsewhere every answer would be an estimate; `explain` says why the model is not served."""
     text = ECHO + ROW.format("paid", "1") + channel("openai", provider.url)
