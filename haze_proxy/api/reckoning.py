@@ -79,11 +79,13 @@ class Reckoning:
         The last attempt is told what the upstream says it cost, if that can be believed. `held` is nano-dollars.
         """
         price = self.terms.charged(self.directory, told.model, told.modes)
-        cost, counted = told.cost, self.terms.counted(used, told.usage)
-        if price.markup is not None:
-            if cost is not None and cost * price.markup > SLACK_COST * held * MILLION:
-                cost = None
-            estimated = estimated or cost is None
+        cost, tier = told.cost, told.modes.get("service_tier")
+        if price.markup is not None and cost is not None and cost * price.markup > SLACK_COST * held * MILLION:
+            cost = None
         attempts[-1].upstream_cost = cost
-        tier = told.modes.get("service_tier")
-        return Outcome(ended, attempts, counted, price, estimated or counted is not used, tier)
+        if price.markup is not None and cost is not None:
+            # Whatever ran, and whether it was counted or not, is part of it.
+            return Outcome(ended, attempts, used, price, estimated, tier)
+        counted = self.terms.counted(used, told.usage)
+        estimated = estimated or counted is not used or price.markup is not None
+        return Outcome(ended, attempts, counted, price, estimated, tier)

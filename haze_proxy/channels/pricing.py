@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the directory asks here
 
 MILLION = 1_000_000
 Fees = tuple[tuple[str, int], ...]
+Variants = tuple[prices.Variant, ...]
 UNKNOWN = "add a [[models]] row with `input` and `output`, or `free = true`"
 
 
@@ -28,6 +29,7 @@ class Pricing:
     def __init__(self, rows: tuple[config.Model, ...], lists: Mapping[str, Listing]) -> None:
         self._rows = {row.id: row for row in rows}
         self._prices = {row.id: _price(row) for row in rows if row.price != "upstream"}
+        self._extras = {row.id: (_fees(row), _variants(row)) for row in rows}
         self._lists = lists
         self._table = prices.load_table()
 
@@ -50,7 +52,7 @@ class Pricing:
             return self._upstream(channel, row, upstream_model) if channel.kind.reports_cost else None
         own = self._prices.get(model) or self._prices.get(upstream_model)
         found = own or self._told(channel, upstream_model)
-        return _with_extras(found, row) if found and row else found
+        return _with(found, *self._extras[row.id]) if found and row else found
 
     def _told(self, channel: "Channel", upstream_model: str) -> Price | None:
         """What the upstream's list says, else the shipped table."""
@@ -69,7 +71,7 @@ class Pricing:
             if known is None:
                 return None
             held = prices.scaled(known, markup)
-            own = _with_extras(replace(held, source=f"held by {known.source}"), row)
+            own = _with(replace(held, source=f"held by {known.source}"), *self._extras[row.id])
         return replace(own, markup=int(markup * MILLION))
 
     def _dearest(self, channel: "Channel") -> Price | None:
@@ -101,8 +103,13 @@ class Pricing:
         price = candidate.price
         if price is None or price.markup is not None:
             return None
-        found = self._prices.get(named) or self._answered(candidate, price, named)
-        return _with_extras_of(price, found) if found else None
+        row = self.row(candidate.model, candidate.upstream_model)
+        fees, variants = self._extras[row.id] if row else ((), ())
+        if own := self._prices.get(named):
+            return _with(own, _joined(price.server_tools, own.server_tools), _beside(variants, own.variants))
+        if found := self._answered(candidate, price, named):
+            return _with(found, _joined(_joined(price.server_tools, found.server_tools), fees), variants)
+        return None
 
     def _answered(self, candidate: "Candidate", price: Price, named: str) -> Price | None:
         if price.free or price.source == "config":
@@ -130,41 +137,45 @@ def _price(row: config.Model) -> Price | None:
         return prices.FREE
     if row.input is None and row.output is None:
         return None
-    return Price(request=_nano(row.request) or 0, tiers=_tiers(row), **_extras(row), source="config", **_rates(row))
+    return Price(
+        request=_nano(row.request) or 0,
+        tiers=_tiers(row),
+        server_tools=_fees(row),
+        variants=_variants(row),
+        source="config",
+        **_rates(row),
+    )
 
 
-def _extras(row: config.Model) -> dict[str, Any]:
-    """What a row says beside its rates."""
-    return {
-        "server_tools": tuple((name, prices.exact_nano(usd) // 1000) for name, usd in row.server_tools.items()),
-        "variants": tuple(
-            _variant(field, value, variant)
-            for field, key in config.VARIANTS.items()
-            for value, variant in getattr(row, key).items()
-        ),
-    }
+def _fees(row: config.Model) -> Fees:
+    return tuple((name, prices.exact_nano(usd) // 1000) for name, usd in row.server_tools.items())
 
 
-def _with_extras(price: Price, row: config.Model) -> Price:
-    """A price from elsewhere with what the row adds to it, or says otherwise."""
-    extras = _extras(row)
-    if price.free or not any(extras.values()):
-        return price
-    return replace(price, server_tools=_joined(price.server_tools, extras["server_tools"]), variants=extras["variants"])
+def _variants(row: config.Model) -> Variants:
+    return tuple(
+        _variant(field, value, variant)
+        for field, key in config.VARIANTS.items()
+        for value, variant in getattr(row, key).items()
+    )
 
 
 @lru_cache(1024)
-def _with_extras_of(asked: Price, price: Price) -> Price:
-    """The price of the model an answer names: what the owner adds to the one asked for holds for this one, too."""
-    if price.free or not (asked.server_tools or asked.variants):
+def _with(price: Price, fees: Fees, variants: Variants) -> Price:
+    """A price with what the owner adds to it, or says otherwise; a free one stays free."""
+    if price.free or not (fees or variants):
         return price
-    tools = _joined(asked.server_tools, price.server_tools)
-    return replace(price, server_tools=tools, variants=price.variants or asked.variants)
+    fees, variants = _joined(price.server_tools, fees), _beside(price.variants, variants)
+    return replace(price, server_tools=fees, variants=variants)
 
 
 def _joined(first: Fees, second: Fees) -> Fees:
     """Fees by name; where both have one, the second's."""
     return tuple((dict(first) | dict(second)).items())
+
+
+def _beside(first: Variants, second: Variants) -> Variants:
+    """Variants by field and value; where both have one, the second's."""
+    return tuple({(each.field, each.value): each for each in (*first, *second)}.values())
 
 
 def _variant(field: str, value: str, row: config.Variant) -> prices.Variant:

@@ -61,6 +61,12 @@ class Variant:
         tiers = tuple(replace(tier, **_scaled(tier, self.factor)) for tier in price.tiers)
         return replace(price, tiers=tiers, **_scaled(price, self.factor))
 
+    def scaled(self, factor: Fraction) -> "Variant":
+        """The variant of a price that was scaled; one that is a factor itself scales with it."""
+        rates = tuple((name, math.ceil(rate * factor)) for name, rate in self.rates)
+        tiers = tuple(replace(tier, **_scaled(tier, factor)) for tier in self.tiers)
+        return replace(self, rates=rates, tiers=tiers)
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -164,10 +170,11 @@ def _named(row: Mapping[str, int]) -> dict[str, Any]:
 
 
 def scaled(price: Price, factor: Fraction) -> Price:
-    """A price with all its rates, fees and tiers times `factor`, each rounded up to a whole nano-dollar."""
+    """A price with all its rates, fees, tiers and variants times `factor`, each rounded up to a whole nano-dollar."""
     tools = tuple((name, math.ceil(fee * factor)) for name, fee in price.server_tools)
     dearer = Variant("", "", factor).of(price)
-    return replace(dearer, request=math.ceil(price.request * factor), server_tools=tools)
+    variants = tuple(each.scaled(factor) for each in price.variants)
+    return replace(dearer, request=math.ceil(price.request * factor), server_tools=tools, variants=variants)
 
 
 def _scaled(level: Price | Tier, factor: Fraction) -> dict[str, Any]:
@@ -258,10 +265,19 @@ def _price(row: dict[str, Any], source: str, version: str) -> Price:
         **_rates(row),
         request=nano_per_million(Decimal(row.get("request", 0))),
         server_tools=tuple((name, exact_nano(Decimal(usd))) for name, usd in row.get("server_tools", {}).items()),
-        tiers=tuple(Tier(tier["above"], **_rates(tier)) for tier in row.get("tiers", ())),
+        tiers=_tiers(row),
+        variants=tuple(_variant(each) for each in row.get("variants", ())),
         source=source,
         version=version,
     )
+
+
+def _variant(row: dict[str, Any]) -> Variant:
+    return Variant(row["field"], row["value"], None, tuple(_rates(row).items()), _tiers(row))
+
+
+def _tiers(row: dict[str, Any]) -> tuple[Tier, ...]:
+    return tuple(Tier(tier["above"], **_rates(tier)) for tier in row.get("tiers", ()))
 
 
 def _rates(row: dict[str, Any]) -> dict[str, Any]:

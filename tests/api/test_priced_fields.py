@@ -12,12 +12,13 @@ import pytest
 from billed import IN, OUT, flags, held, reply
 from checks import quiet, refused, untouched
 from gateway import Haze, channel, running
-from provider import Provider
+from provider import HANG_UP, Provider, Reply, events, whole
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 PLAIN = IN * 1_000 + OUT * 10_000
 SEARCH = 10_000_000
+STOP = b"message_stop"
 SHOP = """
 [[models]]
 id = "paid"
@@ -302,22 +303,15 @@ async def test_a_channel_that_has_the_price_serves_what_another_cannot(tmp_path:
         assert (row["channel"], row["cost"]) == ("openrouter", PLAIN * 2)
 
 
-@EACH
-async def test_a_shipped_price_can_be_given_what_it_lacks(tmp_path: Path, provider: Provider, protocol: str) -> None:
-    """gpt-5.2 costs 1,750 and 14,000; a dated name of the same model keeps the owner's factor."""
-    extra = '\n[[models]]\nid = "gpt-5.2"\nservice_tiers = { priority = { factor = 2 } }\n'
-    kind = "anthropic" if protocol == "messages" else "openai"
-    model = "claude-sonnet-4-5" if protocol == "messages" else "gpt-5.2"
-    dated = "claude-sonnet-4-5-20250929" if protocol == "messages" else "gpt-5.2-2025-12-11"
-    extra = extra.replace("gpt-5.2", model)
-    async with running(tmp_path, extra + channel(kind, provider.url, f'["{model}"]')) as haze:
-        provider.script(reply(protocol, False, model=dated, told={"service_tier": "priority"}))
-        fields = {"service_tier": "auto", "max_tokens": 100}
-        assert (await haze.ask(protocol, model, **fields)).status == 200
-        (row,) = await haze.ended()
-        price_in, price_out = (3_000, 15_000) if protocol == "messages" else (1_750, 14_000)
-        assert row["cost"] == 2 * (IN * price_in + OUT * price_out)
-        assert haze.check() == []
+@pytest.mark.parametrize("usage", [{"output_tokens": 10**9}, {"server_tool_use": {"web_search_requests": 10**6}}])
+async def test_absurd_numbers_before_a_cut_empty_no_account(shop: Haze, provider: Provider, usage: Any) -> None:
+    """A final usage is charged although the answer broke off; not one that nobody would believe of a whole answer."""
+    sent = [event for event in events("messages", usage={**whole("messages")["usage"], **usage}) if STOP not in event]
+    provider.script(Reply(chunks=[*sent, HANG_UP]))
+    assert (await shop.ask("messages", "paid", max_tokens=100, stream=True)).cut
+    (row,) = await shop.ended()
+    assert (row["state"], row["ended"], row["cost"]) == ("void", "upstream broke off", 0)
+    await quiet(shop)
 
 
 async def test_vectors_say_what_they_cost(shop: Haze, provider: Provider) -> None:

@@ -4,6 +4,7 @@ The cost counts in whole nano-dollars, the unit of all money here; a finer one i
 """
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from billed import IN, OUT, held, reply
 from checks import quiet, refused
 from gateway import ECHO, channel, running
 from provider import Provider, Reply, whole
+
+from haze_proxy.cli_receipt import receipt_row
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -124,6 +127,56 @@ async def test_every_field_is_served_where_the_upstream_tells_its_cost(
         tokens = held(protocol, "openrouter/auto", 1_000, 10_000, 100, max_tokens=100, stream=stream, **fields)
         assert (row["held"], row["cost"]) == (tokens + 20 * 50_000_000, 48_000_000)
         await quiet(haze)
+
+
+@EACH
+@STREAM
+async def test_a_told_cost_is_exact_although_a_search_is_not_counted(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """The search is in the cost; "estimated" would say that nobody knows it."""
+    text = ROUTER + channel("openrouter", provider.url, '["openrouter/auto"]')
+    async with running(tmp_path, text) as haze:
+        provider.script(reply(protocol, stream, cost="0.04"))
+        fields = {"max_tokens": 100, "stream": stream, "plugins": [{"id": "web"}]}
+        assert (await haze.ask(protocol, "openrouter/auto", **fields)).status == 200
+        (row,) = await haze.ended()
+        assert (row["cost"], row["estimated"], row["server_tools"]) == (48_000_000, 0, None)
+        await quiet(haze)
+
+
+@EACH
+@STREAM
+async def test_the_receipt_names_every_attempt_and_shows_how_the_price_came_about(
+    tmp_path: Path, provider: Provider, protocol: str, stream: bool
+) -> None:
+    """Which channel refused, which one answered under which id, and its own cost times the markup."""
+    rows = [
+        channel("openrouter", provider.url, '["openrouter/auto"]', name=f'"{name}"', priority=rank)
+        for name, rank in (("first", "1"), ("second", "0"))
+    ]
+    async with running(tmp_path, ROUTER + "".join(rows)) as haze:
+        provider.script(
+            Reply(status=503, body={"error": {"message": "busy"}}, headers={"x-request-id": "up-1"}),
+            replace(reply(protocol, stream, cost="0.000044"), headers={"x-request-id": "up-2"}),
+        )
+        answer = await haze.ask(protocol, "openrouter/auto", max_tokens=100, stream=stream)
+        await haze.ended()
+        await quiet(haze)
+        shown = receipt_row(haze.receipt(answer.headers["request-id"]))
+    assert [(each["channel"], each["status"], each["upstream_id"]) for each in shown["attempts"]] == [
+        ("first", 503, "up-1"),
+        ("second", 200, "up-2"),
+    ]
+    assert [each["upstream_cost_usd"] for each in shown["attempts"]] == [None, "0.000044"]
+    (line,) = shown["lines"]
+    assert (line["class"], line["count"], line["price"], line["amount_usd"]) == (
+        "upstream_cost", "0.000044", "1.2", "0.0000528"
+    )  # fmt: skip
+    assert (shown["usage"], shown["ended"], shown["price_source"]) == ("reported", "completed", "config")
+    money = [Decimal(shown[f"{name}_usd"]) for name in ("held", "extended", "settled", "returned")]
+    assert money[0] + money[1] == money[2] + money[3]
+    assert money[2] == Decimal("0.0000528")
 
 
 async def test_a_free_search_in_front_of_a_model_is_the_upstreams_price_too(tmp_path: Path, provider: Provider) -> None:

@@ -205,7 +205,8 @@ def test_a_price_is_read_back_from_the_row_it_was_written_to(price: Price) -> No
 def test_every_shipped_price_is_read_back() -> None:
     """No provider's price list holds something that a receipt could not show; what is refused needs no receipt."""
     for price in load_table().prices.values():
-        assert prices.from_facts(price.facts) == replace(price, unmetered=())
+        for each in (price, *(variant.of(price) for variant in price.variants)):
+            assert prices.from_facts(each.facts) == replace(each, unmetered=(), variants=())
 
 
 def test_what_the_first_version_wrote_can_still_be_read() -> None:

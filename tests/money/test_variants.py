@@ -1,13 +1,17 @@
 """The price in a mode: the one asked for while a request runs, the one reported at its end."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
+from math import ceil
 
 import pytest
+from genai_prices.data import providers
+from genai_prices.types import Usage as SourceUsage
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haze_proxy.money import prices, receipt, variants
-from haze_proxy.money.prices import FREE, Price, Tier, Variant
+from haze_proxy.money.prices import FREE, Price, Tier, Variant, load_table
 from haze_proxy.money.usage import Usage
 
 PRIORITY = Variant("service_tier", "priority", Fraction(2))
@@ -96,3 +100,37 @@ def test_a_scaled_price_scales_everything() -> None:
     scaled = prices.scaled(price, Fraction(3, 2))
     assert (scaled.input, scaled.output, scaled.request, scaled.server_tools) == (2, 5, 8, (("web_search", 11),))
     assert scaled.tiers == (Tier(above=1, input=14),)
+
+
+def test_a_scaled_price_costs_more_in_every_mode_too() -> None:
+    """A tier with rates of its own held without the markup would be held too low; a factor already multiplies."""
+    own = Variant("service_tier", "priority", rates=(("input", 3), ("output", 5)), tiers=(Tier(above=1, input=7),))
+    scaled = prices.scaled(Price(input=1, output=3, variants=(own, FAST)), Fraction(3, 2))
+    priority, fast = (variant.of(scaled) for variant in scaled.variants)
+    assert (priority.input, priority.output, priority.tiers) == (5, 8, (Tier(above=1, input=11),))
+    assert (fast.input, fast.output) == (5, 13)
+
+
+def test_the_shipped_tiers_and_speeds_cost_what_their_source_says() -> None:
+    """An independent implementation prices the same usage in the same mode, long contexts included."""
+    table = load_table()
+    day = datetime.fromisoformat(table.version).replace(hour=12, tzinfo=UTC)
+    checked = set()
+    for (provider_id, name), price in table.prices.items():
+        provider = next(each for each in providers if each.id == provider_id)
+        model = provider.find_model(name)
+        assert model
+        for variant in price.variants:
+            found = variants.charged(price, (), {variant.field: variant.value})
+            for tokens in (1_000, 300_000):
+                usage = Usage(input=tokens, output=7)
+                expected = model.calc_price(
+                    SourceUsage(input_tokens=tokens, output_tokens=7),
+                    provider,
+                    genai_request_timestamp=day,
+                    price_context={variant.field: variant.value},
+                ).total_price
+                assert receipt.charge(usage, found).cost == ceil(expected * 10**9), (name, variant.value)
+            checked.add((provider_id, variant.field, variant.value))
+    assert {("openai", "service_tier", "flex"), ("openai", "service_tier", "priority")} < checked
+    assert ("anthropic", "speed", "fast") in checked
