@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
-from haze_proxy.config import USD_MAX, ConfigError
+from haze_proxy.config import ConfigError
+from haze_proxy.config_models import USD_MAX
 from haze_proxy.errors import HazeError
 from haze_proxy.money import receipt
 from haze_proxy.store.accounts import AccountError

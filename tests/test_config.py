@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from haze_proxy import config
+from haze_proxy import config, config_models
 from haze_proxy.config import ConfigError
 
 WHOLE = """
@@ -78,7 +78,7 @@ def test_a_channel_and_a_model_have_defaults_too() -> None:
     assert (channel.first_byte_timeout_s, channel.silence_timeout_s) == (300, 300)
     [model] = config.parse(MODEL).models
     assert (model.name, model.provider, model.notes, model.price, model.markup) == ("", "", "", "", 1)
-    assert {getattr(model, key) for key in config.PRICE_KEYS} == {None}
+    assert {getattr(model, key) for key in config_models.PRICE_KEYS} == {None}
     assert (model.tiers, model.context_tokens, model.max_output_tokens, model.free) == ((), None, None, False)
 
 

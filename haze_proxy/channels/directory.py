@@ -16,7 +16,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from haze_proxy import config
+from haze_proxy import config, config_models
 from haze_proxy.channels.catalogue import Listing, Offer
 from haze_proxy.channels.kinds import KINDS, PATHS, Kind
 from haze_proxy.channels.pricing import Pricing
@@ -103,7 +103,7 @@ class Listed:
     """A model id that would be served now, and what people read about it: its row, else what the upstream lists."""
 
     id: str
-    row: config.Model | None
+    row: config_models.Model | None
     offer: Offer | None
     candidate: Candidate
 

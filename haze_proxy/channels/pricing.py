@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from haze_proxy import config
+from haze_proxy import config_models
 from haze_proxy.channels.catalogue import Listing, Offer
 from haze_proxy.money import prices
 from haze_proxy.money.prices import Price
@@ -26,14 +26,14 @@ UNKNOWN = "add a [[models]] row with `input` and `output`, or `free = true`"
 class Pricing:
     """The catalogue of one configuration, and the lists its channels' upstreams told (by the channel's name)."""
 
-    def __init__(self, rows: tuple[config.Model, ...], lists: Mapping[str, Listing]) -> None:
+    def __init__(self, rows: tuple[config_models.Model, ...], lists: Mapping[str, Listing]) -> None:
         self._rows = {row.id: row for row in rows}
         self._prices = {row.id: _price(row) for row in rows if row.price != "upstream"}
         self._extras = {row.id: (_fees(row), _variants(row)) for row in rows}
         self._lists = lists
         self._table = prices.load_table()
 
-    def row(self, model: str, upstream_model: str) -> config.Model | None:
+    def row(self, model: str, upstream_model: str) -> config_models.Model | None:
         """The catalogue's row: that of the public id, else of the upstream's."""
         return self._rows.get(model) or self._rows.get(upstream_model)
 
@@ -60,7 +60,7 @@ class Pricing:
             return offer.price
         return self._table.find(_provider(channel), upstream_model)
 
-    def _upstream(self, channel: "Channel", row: config.Model, upstream_model: str) -> Price | None:
+    def _upstream(self, channel: "Channel", row: config_models.Model, upstream_model: str) -> Price | None:
         """The upstream's own cost times a markup; the rates are what is held, and charged where it tells no cost.
 
         They are the row's own, else what is known of the model, else (of a router) the dearest of all its provider's.
@@ -132,7 +132,7 @@ def _provider(channel: "Channel") -> str:
     return prices.KIND_PROVIDER.get(channel.kind.name, "")
 
 
-def _price(row: config.Model) -> Price | None:
+def _price(row: config_models.Model) -> Price | None:
     if row.free:
         return prices.FREE
     if row.input is None and row.output is None:
@@ -147,14 +147,14 @@ def _price(row: config.Model) -> Price | None:
     )
 
 
-def _fees(row: config.Model) -> Fees:
+def _fees(row: config_models.Model) -> Fees:
     return tuple((name, prices.exact_nano(usd) // 1000) for name, usd in row.server_tools.items())
 
 
-def _variants(row: config.Model) -> Variants:
+def _variants(row: config_models.Model) -> Variants:
     return tuple(
         _variant(field, value, variant)
-        for field, key in config.VARIANTS.items()
+        for field, key in config_models.VARIANTS.items()
         for value, variant in getattr(row, key).items()
     )
 
@@ -178,19 +178,19 @@ def _beside(first: Variants, second: Variants) -> Variants:
     return tuple({(each.field, each.value): each for each in (*first, *second)}.values())
 
 
-def _variant(field: str, value: str, row: config.Variant) -> prices.Variant:
+def _variant(field: str, value: str, row: config_models.Variant) -> prices.Variant:
     if row.factor is not None:
         return prices.Variant(field, value, Fraction(row.factor))
     rates = tuple((name, rate) for name, rate in _rates(row).items() if rate is not None)
     return prices.Variant(field, value, None, rates, _tiers(row))
 
 
-def _tiers(row: config.Model | config.Variant) -> tuple[prices.Tier, ...]:
+def _tiers(row: config_models.Model | config_models.Variant) -> tuple[prices.Tier, ...]:
     return tuple(prices.Tier(above=tier.above, **_rates(tier)) for tier in row.tiers)
 
 
-def _rates(row: config.Model | config.Tier | config.Variant) -> dict[str, Any]:
-    return {name: _nano(getattr(row, name)) for name in config.TIER_KEYS}
+def _rates(row: config_models.Model | config_models.Tier | config_models.Variant) -> dict[str, Any]:
+    return {name: _nano(getattr(row, name)) for name in config_models.TIER_KEYS}
 
 
 def _nano(usd: Decimal | None) -> int | None:

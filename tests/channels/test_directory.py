@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider import Provider, Reply, whole
 
-from haze_proxy import config
+from haze_proxy import config, config_models
 from haze_proxy.channels.directory import Directory, session_of
 
 
@@ -21,7 +21,7 @@ def directory(*rows: dict[str, Any], models: str = "", environ: dict[str, str] |
         config.Channel(**{"name": f"c{n}", "kind": "openai", "api_key": "k", **row}) for n, row in enumerate(rows)
     )
     named = {name for row in made for name in (*row.models, *row.aliases) if "*" not in name} | {"wild/one", "m"}
-    priced = tuple(config.Model(id=name, input=Decimal(1), output=Decimal(1)) for name in sorted(named))
+    priced = tuple(config_models.Model(id=name, input=Decimal(1), output=Decimal(1)) for name in sorted(named))
     return Directory(
         config.Config(channels=made, models=config.parse(models).models if models else priced), environ or {}
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from haze_proxy import config
+from haze_proxy import config, config_models
 from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.faults import OwnersTrouble, PassedOn, Unreachable
 from haze_proxy.channels.health import Change, Health
@@ -13,7 +13,7 @@ from haze_proxy.errors import BadRequest, HazeError, Overloaded, RateLimited, Up
 ROW = {"kind": "openai", "api_key": "k", "models": ("a", "b")}
 SETTINGS = config.Config(
     channels=tuple(config.Channel(name=name, **ROW) for name in ("one", "two")),
-    models=tuple(config.Model(id=name, free=True) for name in ("a", "b")),
+    models=tuple(config_models.Model(id=name, free=True) for name in ("a", "b")),
 )
 DIRECTORY = Directory(SETTINGS, {})
 
