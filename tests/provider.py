@@ -59,7 +59,24 @@ class Tap:
         await self._drops.acquire()
 
 
+class Reached(asyncio.Event):
+    """A step that keeps nobody, and is set once an answer has come so far."""
+
+    async def wait(self) -> bool:
+        """At once."""
+        self.set()
+        return True
+
+    async def arrived(self) -> None:
+        """Until what was written before this step has been read by a caller in this process."""
+        await super().wait()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+
 HANG, HANG_UP = Fault.HANG, Fault.HANG_UP
+# Of the loop, until bytes on their way over 127.0.0.1 are read.
+TURNS = 50
 Step = bytes | asyncio.Event | Tap | Fault
 KINDS = {
     "/chat/completions": "chat",

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from checks import quiet
 from gateway import PAID, PATHS, Haze, asking, channel, running
-from provider import HANG, Provider, Reply
+from provider import HANG, Provider, Reached, Reply
 from wire.recordings import RECORDINGS, Recording
 
 from haze_proxy.money import usage
@@ -25,15 +25,6 @@ INPUT_NANO, OUTPUT_NANO = 1_000, 10_000  # of `paid`; a class without a price co
 FAILED = {"refused upstream", "failed upstream"}
 # SO_LINGER with no time at all: closing sends RST instead of FIN.
 RESET = struct.pack("ii", 1, 0)
-
-
-class Reached(asyncio.Event):
-    """A step of a stream that lets it pass, and tells that it was reached."""
-
-    async def wait(self) -> bool:
-        """Nobody is kept."""
-        self.set()
-        return True
 
 
 @dataclass(frozen=True)
@@ -125,7 +116,7 @@ def _check(row: Any, due: Due, what: str) -> None:
     assert row["state"] == ("settled" if row["cost"] else "void"), what
 
 
-async def _leave(haze: Haze, recording: Recording, due: Due, reached: asyncio.Event, how: str) -> None:
+async def _leave(haze: Haze, recording: Recording, due: Due, reached: Reached, how: str) -> None:
     """Ask, read what is due, and be gone."""
     more = {"n": recording.answers} if recording.answers > 1 else {}
     more |= {"stream_options": {"include_usage": True}} if recording.protocol == "chat" else {}
@@ -144,10 +135,7 @@ async def _leave(haze: Haze, recording: Recording, due: Due, reached: asyncio.Ev
                 _go(response.connection.transport, how)
             response.close()
             return
-        await reached.wait()
-        # The provider's bytes are in the socket by now, and need a few turns of the loop to be read.
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await reached.arrived()
         asked.cancel()
         await asyncio.wait([asked])
 

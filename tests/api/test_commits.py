@@ -1,11 +1,12 @@
 """The end of an answer and its charge: nobody sees the one before the other is on the disk."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from checks import error_events, locked, quiet
-from gateway import PATHS, Haze, asking
-from provider import HANG_UP, Provider, Reply, events
+from gateway import PAID, PATHS, Haze, asking, channel, running
+from provider import HANG, HANG_UP, Provider, Reply, events
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
@@ -73,3 +74,35 @@ async def test_a_charge_that_the_ledger_refuses_is_no_answer(
     assert b"boom" not in answer.body
     await quiet(chained)
     assert chained.balance() == FULL
+
+
+@EACH
+async def test_an_ending_that_cannot_be_charged_is_not_told(tmp_path: Path, provider: Provider, protocol: str) -> None:
+    """A balance that ran out ends a stream properly, but only once that is paid for: else it is an error and a cut."""
+    sent = events(protocol, ["abcd"] * 400, model="paid")[:350]
+    gate = asyncio.Event()
+    provider.script(Reply(chunks=[*sent[:10], gate, *sent[10:], HANG]))
+    text = "[billing]\noutput_slice_tokens = 100\n" + PAID
+    async with running(tmp_path, text + channel("openai", provider.url) + channel("anthropic", provider.url)) as haze:
+        key = await haze.known(haze.account("0.003", "poor@example.com"))
+        asked = asyncio.create_task(
+            haze.post(PATHS[protocol], asking(protocol, "paid", stream=True, max_tokens=900), key=key)
+        )
+        await haze_has_begun(haze)
+        async with locked(haze, patience_ms=10):
+            gate.set()
+            answer = await asked
+        assert (answer.status, answer.cut) == (200, protocol != "responses")
+        assert len(error_events(answer)) == 1
+        assert not any(sign in answer.body for sign in (b"[DONE]", b"message_stop", b"response.incomplete"))
+        (row,) = await haze.ended()
+        assert (row["state"], row["ended"], row["cost"]) == ("void", "could not be written", 0)
+        await quiet(haze)
+        assert haze.balance(2) == 3_000_000
+
+
+async def haze_has_begun(haze: Haze) -> None:
+    """Until the running request's row is there: what follows is written beside it."""
+    async with asyncio.timeout(5):
+        while not haze.rows("SELECT * FROM requests WHERE state = 'open'"):
+            await asyncio.sleep(0.01)

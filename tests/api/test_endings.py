@@ -41,9 +41,10 @@ async def one_row(haze: Haze, state: str, ended: str, cost: int, *, estimated: b
 
 
 @EACH
-async def test_completed_with_usage_costs_usage_times_price(chained: Haze, protocol: str) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_completed_with_usage_costs_usage_times_price(chained: Haze, protocol: str, stream: bool) -> None:
     """11 tokens in at 1,000 nano-dollars, 3 out at 10,000, streamed or not."""
-    assert (await chained.ask(protocol, "paid")).status == 200
+    assert (await chained.ask(protocol, "paid", stream=stream)).status == 200
     await one_row(chained, "settled", "completed", 41_000)
 
 

@@ -51,11 +51,15 @@ def _ended(path: Path) -> list[tuple[str, str, int]]:
         connection.close()
 
 
-async def test_a_call_that_outlives_the_server_is_told_to_come_again(tmp_path: Path, provider: Provider) -> None:
+@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+async def test_a_call_that_outlives_the_server_is_told_to_come_again(
+    tmp_path: Path, provider: Provider, protocol: str
+) -> None:
     """503 with a time is what every SDK repeats by itself."""
     provider.script(Reply(late=HANG))
-    async with running(tmp_path, ECHO + PAID + channel("openai", provider.url)) as haze:
-        path, calling = haze.path, asyncio.create_task(haze.ask("chat", "paid"))
+    text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
+    async with running(tmp_path, text) as haze:
+        path, calling = haze.path, asyncio.create_task(haze.ask(protocol, "paid"))
         await provider.received(1)
         leaving = asyncio.create_task(haze.app.shutdown())
         answer = await calling
