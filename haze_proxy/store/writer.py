@@ -31,6 +31,9 @@ RETRY_S: Final = 1.0
 # After these nobody knows what is on the disk; anything else leaves the file as it was.
 BROKEN: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 UNKNOWN_AT_COMMIT: Final = {sqlite3.SQLITE_IOERR}
+# … but this: a file system that became read-only. Without its last frame, whole and with its checksum, a transaction is
+# not in the log: https://www.sqlite.org/fileformat2.html#the_write_ahead_log. What is not known is if a sync failed.
+NOT_WRITTEN: Final = {sqlite3.SQLITE_IOERR_WRITE}
 # The low byte of an extended result code names its family.
 FAMILY: Final = 0xFF
 
@@ -229,7 +232,7 @@ def _transaction(connection: sqlite3.Connection, works: list[Work]) -> list[Any]
 
 def _roll_back(connection: sqlite3.Connection, error: Exception, unknown: set[int]) -> None:
     code = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code & FAMILY in unknown:
+    if code is not None and code & FAMILY in unknown and code not in NOT_WRITTEN:
         raise CommitUnknownError(f"The store is broken, or a commit's outcome is unknown: {error}") from error
     if not connection.in_transaction:
         return

@@ -365,6 +365,7 @@ FATES = {
     "nobody knows": (sqlite3.SQLITE_IOERR, True),
     "nobody knows (fsync)": (sqlite3.SQLITE_IOERR_FSYNC, True),
     "not written (full)": (sqlite3.SQLITE_FULL, False),
+    "not written (a write failed)": (sqlite3.SQLITE_IOERR_WRITE, False),
     "not written (busy)": (sqlite3.SQLITE_BUSY, False),
 }
 
