@@ -16,6 +16,7 @@ run: .venv/run ## install what is missing, then serve
 
 test: .venv/test ## everything that takes minutes, not hours
 	$(BIN)/pytest --numprocesses 2 --dist worksteal --ignore=tests/drills --ignore=tests/faults tests
+	$(BIN)/pytest tests/drills/test_kill.py
 
 check: .venv/test ## style, types, layers
 	$(BIN)/ruff check haze_proxy tests

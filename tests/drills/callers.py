@@ -8,12 +8,16 @@ import time
 from dataclasses import dataclass, field
 
 from drills.house import INPUT_NANO_PER_MILLION, OUTPUT_NANO_PER_MILLION
+from gateway import PATHS, asking
 from provider import Provider, Received, Reply, right_answer
 
 CALL_S = 90
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 # A client has seen a stream end when this has arrived whole.
-TERMINAL = {"chat": b"data: [DONE]\n\n", "messages": b'data: {"type": "message_stop"}\n\n'}
+TERMINAL = {
+    "chat": re.compile(rb"data: \[DONE\]\n\n"),
+    "messages": re.compile(rb'data: {"type": "message_stop"}\n\n'),
+    "responses": re.compile(rb"event: response\.completed\ndata: [^\n]*\n\n"),
+}
 NUMBERS = re.compile(r"uses (\d+) and (\d+) tokens, pauses (\d+) ms")
 
 
@@ -32,7 +36,7 @@ class Ask:
     def any(cls, chance: random.Random, pause_ms: int = 40) -> "Ask":
         """Any protocol, streamed or not, any usage that its hold covers."""
         return cls(
-            chance.choice(["chat", "messages"]),
+            chance.choice(list(TERMINAL)),
             chance.random() < 0.6,
             chance.randint(1, 60),
             chance.randint(1, 400),
@@ -49,8 +53,8 @@ class Ask:
         """As it goes out."""
         text = f"A drill that uses {self.input} and {self.output} tokens, pauses {self.pause_ms} ms"
         turns = [{"role": "user", "content": text}]
-        fields = {"model": "paid", "max_tokens": self.max_tokens, "stream": self.stream, "messages": turns}
-        return json.dumps(fields).encode()
+        fields = {"max_tokens": self.max_tokens, "stream": self.stream, "messages": turns}
+        return json.dumps(asking(self.protocol, "paid", **fields)).encode()
 
 
 @dataclass
@@ -75,7 +79,7 @@ class Heard:
         """Whether this client must believe that it has the whole answer."""
         if self.status != 200:
             return False
-        return TERMINAL[self.ask.protocol] in self.body if self.ask.stream else self.whole
+        return bool(TERMINAL[self.ask.protocol].search(self.body)) if self.ask.stream else self.whole
 
 
 async def call(port: int, key: str, ask: Ask) -> Heard:
@@ -151,6 +155,11 @@ class Load:
     heard: list[Heard] = field(default_factory=list)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def ended(self) -> list[Heard]:
+        """The answers that were seen to end, up to now."""
+        return [each for each in self.heard if each.saw_the_end]
+
     async def run(self, clients: int, chance: random.Random) -> list[Heard]:
         """All that was heard, once every client is done."""
         seeds = [chance.random() for _ in range(clients)]
@@ -174,10 +183,10 @@ def _drip(received: Received) -> Reply:
     match = NUMBERS.search(received.body.decode())
     assert match is not None
     used_input, used_output, pause_ms = map(int, match.groups())
-    if received.path.endswith("/messages"):
-        usage = {"input_tokens": used_input, "output_tokens": used_output}
-    else:
+    if received.path.endswith("/completions"):
         usage = {"prompt_tokens": used_input, "completion_tokens": used_output}
+    else:
+        usage = {"input_tokens": used_input, "output_tokens": used_output}
     reply = right_answer(received, usage=usage)
     if reply.chunks is None:
         reply.late = after(8 * pause_ms / 1000)

@@ -55,6 +55,7 @@ class House:
 
     def __init__(self, folder: Path, provider_url: str, durability: str = "full") -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.config = folder / "config.toml"
         self.database = folder / "data" / "haze.db"
         self.log = folder / "haze.log"
@@ -164,6 +165,15 @@ class House:
         assert done.status == 0, f"haze-proxy {' '.join(arguments)}: {done}"
         return done.out.strip()
 
+    async def say_and_die(self, seconds: float, *arguments: str) -> None:
+        """Run a command and kill it after so long, if it has not ended by then."""
+        nowhere = asyncio.subprocess.DEVNULL
+        process = await self._spawn(*arguments, stdout=nowhere, stderr=nowhere)
+        await asyncio.wait([ended := asyncio.create_task(process.wait())], timeout=seconds)
+        if process.returncode is None:
+            process.kill()
+        await ended
+
     async def caller(self, email: str, usd: str) -> str:
         """Make an account with a balance, and a key of it that nothing limits."""
         await self.say("account", "add", email, *(("--credit", usd) if usd != "0" else ()))
@@ -182,15 +192,20 @@ class House:
         """What a query finds in the database, read by a connection that is not Haze's."""
         return read(self.database, sql, *values)
 
-    def open_when_killed(self) -> set[str]:
-        """Ids of requests open on the disk; read from a copy, so that the dead server's own log stays as it left it."""
-        copied = self.folder / "as_found"
-        shutil.rmtree(copied, ignore_errors=True)
-        copied.mkdir()
+    def copied(self) -> "House":
+        """The database as another machine would find it: a copy of its files, so that theirs stay as they are."""
+        folder = self.folder / "as_found"
+        shutil.rmtree(folder, ignore_errors=True)
+        found = House(folder, "http://127.0.0.1:9/v1")
+        found.database.parent.mkdir()
         for file in self.database.parent.glob("haze.db*"):
             if not file.name.endswith("-shm"):
-                shutil.copy(file, copied)
-        return {row["id"] for row in read(copied / "haze.db", "SELECT id FROM requests WHERE state = 'open'")}
+                shutil.copy(file, found.database.parent)
+        return found
+
+    def open_when_killed(self) -> set[str]:
+        """Ids of requests open on the disk; read from a copy, so that the dead server's own log stays as it left it."""
+        return {row["id"] for row in self.copied().rows("SELECT id FROM requests WHERE state = 'open'")}
 
 
 @contextlib.asynccontextmanager

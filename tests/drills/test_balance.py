@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from drills import books
-from drills.callers import Ask, Heard, call
+from drills.callers import TERMINAL, Ask, Heard, call
 from drills.house import House, eventually, house
 from provider import Provider, Received, Reply
 
@@ -106,7 +106,7 @@ async def test_500_streams_never_spend_more_than_there_is(
         await haze.knows(key)
         outputs = (700, 1500) if dear else (1, 400)
         asks = [
-            Ask(chance.choice(["chat", "messages"]), True, chance.randint(1, 60), chance.randint(*outputs), 5)
+            Ask(chance.choice(list(TERMINAL)), True, chance.randint(1, 60), chance.randint(*outputs), 5)
             for _ in range(500)
         ]
         heard = await _all_at_once(haze, gate, key, asks)
