@@ -167,33 +167,6 @@ async def test_a_free_model_needs_no_balance_and_leaves_a_row(
         assert (row["input"], row["output"]) == (11, 3)
 
 
-PRICE_CHANGING: dict[str, tuple[str, dict[str, Any], str]] = {
-    "models": ("chat", {"models": ["hekiu", "other"]}, "models[0]"),
-    "fallbacks": ("messages", {"fallbacks": [{"model": "other"}]}, "fallbacks[0]"),
-    "service_tier": ("chat", {"service_tier": "priority"}, "service_tier"),
-    "speed": ("messages", {"speed": "fast"}, "speed"),
-    "plugins": ("chat", {"plugins": [{"id": "web"}]}, "plugins[0]"),
-    "web_search_options": ("chat", {"web_search_options": {}}, "web_search_options"),
-    "server tool": ("messages", {"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools[0].type"),
-    "audio": ("chat", {"modalities": ["text", "audio"]}, "modalities"),
-    "flex": ("responses", {"service_tier": "flex"}, "service_tier"),
-    "a search": ("responses", {"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}, "tools[1].type"),
-}
-
-
-@pytest.mark.parametrize(("protocol", "fields", "named"), PRICE_CHANGING.values(), ids=PRICE_CHANGING)
-async def test_a_field_that_changes_the_price_is_refused_by_name(
-    chained: Haze, provider: Provider, protocol: str, fields: dict[str, Any], named: str
-) -> None:
-    """Served without its price, it would be paid by the owner."""
-    answer = await chained.ask(protocol, "paid", **fields)
-    assert refused(answer, protocol, 400).startswith(f"{named}: ")
-    if protocol != "messages":
-        assert answer.error()["param"] == named
-    assert provider.requests == []
-    untouched(chained)
-
-
 def turn(part: dict[str, Any]) -> dict[str, Any]:
     """A user's turn of one part."""
     return {"role": "user", "content": [part]}
