@@ -1,6 +1,6 @@
 """What every test has: a guard over the loop, and, for those that ask, a running Haze and a pretend provider."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,9 @@ from hypothesis import settings
 from provider import Provider
 
 from haze_proxy.money.prices import load_table
+
+# The name under which a test's report carries its figures.
+FIGURE = "figure"
 
 # `pytest --hypothesis-profile thorough --hypothesis-show-statistics tests/wire` looks further than every run should.
 settings.register_profile("thorough", max_examples=5000, deadline=None)
@@ -65,3 +68,29 @@ def desk(haze_cli: Desk) -> Desk:
     """And has made the account a@b.c with 5 USD."""
     haze_cli.says("account", "add", "a@b.c", "--credit", "5")
     return haze_cli
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keeps one line of figures, which is printed at the end, also where another process runs the test."""
+
+    def keep(line: str) -> None:
+        request.node.user_properties.append((FIGURE, f"{request.node.name}: {line}"))
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures, where a reader of the log finds them."""
+    kept = [
+        line
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call"
+        for name, line in report.user_properties
+        if name == FIGURE
+    ]
+    if kept:
+        terminalreporter.section("figures")
+        for line in dict.fromkeys(kept):
+            terminalreporter.line(line)

@@ -7,6 +7,7 @@ another program, days that turn, stops, and kills at any moment.
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -315,12 +316,13 @@ async def _wait(done: Any) -> None:
     await done
 
 
-def test_whatever_happens_in_whatever_order_the_money_is_right() -> None:
+def test_whatever_happens_in_whatever_order_the_money_is_right(figure: Callable[[str], None]) -> None:
     """The law behind all of Haze's promises about money, tried out step by step."""
     began = time.monotonic()
     known = settings(max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Money, settings=known)
-    print(f"{dict(Money.seen)} in {time.monotonic() - began:.1f} s")
+    counts = ", ".join(f"{what}: {count}" for what, count in Money.seen.most_common())
+    figure(f"{counts}; {time.monotonic() - began:.1f} s")
     assert Money.seen["a step"] > 1000
     assert Money.seen["a kill, charged"] > 0
     assert Money.seen["a kill, not charged"] > 0
