@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -12,12 +11,14 @@ import pytest
 from drills import books
 from drills.callers import Ask, Load, call
 from drills.house import House, eventually, house
+from drills.tracing import needs_strace, strace
 from provider import Provider
 
 EMAIL = "a@example.com"
 # Twice as long as SQLite waits for a lock (5 s), and more: the first commit to fail may be one that nobody waits for.
 LOCKED_S = 12.0
 RECOVERS_S = 8.0
+RETRIES_S = 1.0  # how often Haze looks whether it can write again
 Figure = Callable[[str], None]
 
 
@@ -76,6 +77,7 @@ async def _unready(haze: House) -> bool:
     return await haze.status("/readyz") == 503
 
 
+@needs_strace
 @pytest.mark.timeout(120)
 async def test_a_commit_nobody_knows_the_outcome_of_ends_the_process(
     tmp_path: Path, slow_provider: Provider, chance: random.Random, figure: Figure
@@ -88,10 +90,10 @@ async def test_a_commit_nobody_knows_the_outcome_of_ends_the_process(
         load = Load(haze.port, key)
         clients = asyncio.create_task(load.run(16, chance))
         await asyncio.sleep(1)
-        # From here on writing past this size of a file is an I/O error for this one process.
-        hard = resource.prlimit(haze.process.pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(haze.process.pid, resource.RLIMIT_FSIZE, (haze.log.stat().st_size + 8192, hard))
-        status = await haze.ended(60)
+        # A failed sync: the kernel may have thrown the pages away, and another try would say that all is well.
+        failing = ("-o", "/dev/null", "-P", f"{haze.database}-wal", "-e", "inject=fdatasync:error=EIO")
+        async with strace(haze.process.pid, *failing):
+            status = await haze.ended(60)
         load.stopped.set()
         heard = await clients
         assert status == 1
@@ -105,4 +107,42 @@ async def test_a_commit_nobody_knows_the_outcome_of_ends_the_process(
     ended = sum(each.saw_the_end for each in heard)
     figure(
         f"exit 1 with its reason; {ended} seen ended, {states['settled']} charged, {states['interrupted']} interrupted"
+    )
+
+
+@needs_strace
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("error", ["ENOSPC", "EROFS"], ids=["full", "read-only"])
+async def test_a_disk_that_takes_nothing_is_503_and_then_over(
+    error: str, tmp_path: Path, slow_provider: Provider, chance: random.Random, figure: Figure
+) -> None:
+    """A full disk is the commonest fault of all. Nothing ends unpaid, and space or a remount is all that is needed."""
+    async with house(tmp_path, slow_provider.url) as haze:
+        assert haze.process is not None
+        key = await haze.caller(EMAIL, "10")
+        await haze.knows(key)
+        load = Load(haze.port, key)
+        clients = asyncio.create_task(load.run(16, chance))
+        await asyncio.sleep(1)
+        failing = ("-o", "/dev/null", "-P", f"{haze.database}-wal", "-e", f"inject=pwrite64:error={error}")
+        async with strace(haze.process.pid, *failing):
+            unready = await eventually(lambda: _unready(haze), "/readyz turns 503", LOCKED_S)
+            refused = await call(haze.port, key, Ask())
+            assert (refused.status, await haze.status("/healthz")) == (503, 200)
+            await asyncio.sleep(2 * RETRIES_S)
+            assert await haze.status("/readyz") == 503
+        recovered = await eventually(lambda: _ready(haze), "the store is ready again", RECOVERS_S)
+        await asyncio.sleep(0.5)
+        load.stopped.set()
+        heard = [*await clients, refused, await call(haze.port, key, Ask())]
+        assert heard[-1].saw_the_end, heard[-1]
+        assert not [each for each in heard if each.status not in (200, 503)]
+        states = books.check(haze, heard)
+        assert (await haze.standing(key))["held_usd"] == "0"
+        assert not states["open"], f"an admitted request has no outcome: {states}"
+        await books.clean(haze)
+    ended = sum(each.saw_the_end for each in heard)
+    figure(
+        f"{error}: 503 after {unready:.1f} s, ready {recovered:.1f} s after its end; {ended} seen ended, "
+        f"{states['settled']} charged, {states['void']} void, {sum(each.status == 503 for each in heard)} refused"
     )
