@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+from wire.lint import LINTERS, lint
 
 from haze_proxy import config
 from haze_proxy.app import create_app
@@ -34,6 +35,7 @@ PATHS = {
     "responses": "/v1/responses",
     "embeddings": "/v1/embeddings",
 }
+ENDS = {protocol: path.removeprefix("/v1") for protocol, path in PATHS.items()}
 
 
 def asking(protocol: str, model: str = "hekiu", **fields: Any) -> Json:
@@ -86,6 +88,8 @@ class Haze:
     session: aiohttp.ClientSession = field(init=False)
     key: str = ""
     clock: list[float] = field(default_factory=lambda: [1000.0])
+    # Set where a test's provider sends what no client could read: then a stream that Haze passes on is not linted.
+    provider_lies: bool = False
 
     def account(self, usd: str = "10", email: str = "a@example.com", **limits: Any) -> str:
         """Make an account with a balance and a key, as another process would; returns the key."""
@@ -162,7 +166,10 @@ class Haze:
                     parts.append(part)
             except aiohttp.ClientPayloadError:
                 cut = True
-            return Answer(response.status, response.headers, b"".join(parts), cut)
+            answer = Answer(response.status, response.headers, b"".join(parts), cut)
+        if not self.provider_lies:
+            answer.lint(path)
+        return answer
 
 
 @dataclass
@@ -181,6 +188,12 @@ class Answer:
     def error(self) -> Json:
         """The error object of an error body."""
         return self.json()["error"]
+
+    def lint(self, path: str) -> None:
+        """Fail where this is a stream over which a client of the path's protocol could stumble."""
+        protocol = next((name for name, end in ENDS.items() if path.partition("?")[0].rstrip("/").endswith(end)), "")
+        if self.headers.get("Content-Type", "").startswith("text/event-stream") and protocol in LINTERS:
+            lint(protocol, self.body, whole=not self.cut)
 
 
 def apart(function: Callable[..., T], *args: Any) -> T:

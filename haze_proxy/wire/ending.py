@@ -22,7 +22,8 @@ def at_the_limit(meter: Meter, protocol: str, tokens: tuple[int, int], *, with_u
 
 
 def _chat(meter: Meter, tokens: tuple[int, int], *, with_usage: bool) -> Iterator[bytes]:
-    head = {"id": meter.upstream_id or "", "object": "chat.completion.chunk", "created": 0, "model": meter.model or ""}
+    head = {"id": meter.upstream_id or "", "object": "chat.completion.chunk", "created": meter.created}
+    head["model"] = meter.model or ""
     for index in meter.open_choices:
         choice = {"index": index, "delta": {}, "finish_reason": "length"}
         yield _event({**head, "choices": [choice]})
@@ -51,7 +52,7 @@ def _responses(meter: Meter, tokens: tuple[int, int], *, with_usage: bool) -> It
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": counted + made,
     }
-    response: dict[str, Any] = {"id": meter.upstream_id or "", "object": "response", "created_at": 0}
+    response: dict[str, Any] = {"id": meter.upstream_id or "", "object": "response", "created_at": meter.created}
     response |= {"status": "incomplete", "error": None, "incomplete_details": {"reason": "max_output_tokens"}}
     response |= {"model": meter.model or "", "output": [], "usage": usage}
     yield _named({"type": "response.incomplete", "sequence_number": LAST_SEQUENCE_NUMBER, "response": response})

@@ -52,6 +52,7 @@ class Meter:
         self.end_reason: str | None = None  # finish_reason or stop_reason
         self.model: str | None = None  # as the upstream named it first
         self.upstream_id: str | None = None
+        self.created = 0  # seconds since 1970, as the upstream says (chat, responses)
         self.service_tier: str | None = None  # beside the usage (chat, responses); messages reports it within
         self.open_block: int | None = None  # messages: index of the content block that was started and not stopped
         self.delivered_bytes = 0  # generated text, as JSON strings spell it, in all finished events up to now
@@ -197,6 +198,7 @@ class Meter:
     def _note_names(self, holder: dict[str, Any]) -> None:
         self.model = self.model or _text(holder.get("model"))
         self.upstream_id = self.upstream_id or _text(holder.get("id"))
+        self.created = self.created or _seconds(holder.get("created", holder.get("created_at")))
         self.service_tier = _text(holder.get("service_tier")) or self.service_tier
 
     def _note_cost(self, usage: dict[str, Any], document: bytes) -> None:
@@ -382,6 +384,10 @@ def _member(value: object, key: str) -> object:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def _seconds(value: object) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
 
 
 def _given(usage: object) -> dict[str, Any]:

@@ -53,6 +53,7 @@ async def test_a_stream_without_usage_is_estimated_and_says_so(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
     """Free because the provider forgot to count would be an invitation; an estimate must be marked as one."""
+    chained.provider_lies = True
     provider.script(Reply(chunks=SILENT[protocol]))
     answer = await chained.ask(protocol, "paid", **WITH_USAGE)
     assert (answer.cut, answer.body) == (False, b"".join(SILENT[protocol]))
@@ -81,6 +82,7 @@ async def test_an_answer_without_numbers_is_estimated_too(
 
 async def test_a_stream_with_a_reason_to_stop_and_no_done_is_whole(chained: Haze, provider: Provider) -> None:
     """Not every upstream sends [DONE]; its answers are complete all the same, and official clients take them so."""
+    chained.provider_lies = True
     sent = events("chat")[:-1]
     provider.script(Reply(chunks=sent))
     answer = await chained.ask("chat", "paid", **WITH_USAGE)
@@ -225,6 +227,7 @@ async def test_a_response_that_fails_in_mid_stream_is_relayed_to_its_last_event(
     chained: Haze, provider: Provider, parts: list[str], together: bool
 ) -> None:
     """OpenAI says `error` and then `response.failed`; Codex reads only the second, the SDKs raise at the first."""
+    chained.provider_lies = True
     failed = 'response.failed\ndata: {"type":"response.failed","response":{"error":{"code":"server_error"}}}'
     told = [
         (part if part[0] == ":" else f"event: {part.replace('FAILED', failed)}").encode() + b"\n\n" for part in parts
@@ -241,6 +244,7 @@ async def test_a_response_that_told_its_error_and_cut_the_line_has_its_own_words
     chained: Haze, provider: Provider
 ) -> None:
     """The provider's reason says more than that it broke off."""
+    chained.provider_lies = True
     told = b'event: error\ndata: {"type":"error","error":{"code":"server_error","message":"no"}}\n\n'
     provider.script(Reply(chunks=[*events("responses")[:5], told, HANG_UP]))
     answer = await chained.ask("responses", "paid", stream=True)
@@ -250,6 +254,7 @@ async def test_a_response_that_told_its_error_and_cut_the_line_has_its_own_words
 
 async def test_a_response_that_failed_costs_what_it_says_it_used(chained: Haze, provider: Provider) -> None:
     """The provider has counted and will bill."""
+    chained.provider_lies = True
     usage = '"usage":{"input_tokens":11,"output_tokens":3}'
     failed = f'data: {{"type":"response.failed","response":{{"error":{{"code":"server_error"}},{usage}}}}}\n\n'
     provider.script(Reply(chunks=[*events("responses")[:5], failed.encode()]))
@@ -298,6 +303,7 @@ async def test_an_upstreams_own_error_event_is_relayed_once_and_closed_in_order(
     chained: Haze, provider: Provider, protocol: str
 ) -> None:
     """It is the provider's own end of the answer: nothing is added, nothing is charged."""
+    chained.provider_lies = True
     error = error_body(protocol, "overloaded_error", "busy")
     sent = [*events(protocol)[:4], b"event: error\ndata: " + json.dumps(error).encode() + b"\n\n"]
     provider.script(Reply(chunks=sent))

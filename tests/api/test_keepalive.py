@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from gateway import HELLO, PATHS, Haze
 from provider import Provider, Reply, events
+from wire.lint import lint
 
 from haze_proxy.api.keepalive import KEEPALIVES
 from haze_proxy.wire.keepalive import KEEPALIVE
@@ -18,8 +19,9 @@ WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 class Line:
     """A client that reads what comes, as it comes."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, protocol: str) -> None:
         self.response = response
+        self.protocol = protocol
         self.got = b""
 
     async def until(self, wanted: bytes) -> None:
@@ -30,13 +32,16 @@ class Line:
 
     async def to_the_end(self) -> bytes:
         async with asyncio.timeout(5):
-            return self.got + await self.response.content.read()
+            body = self.got + await self.response.content.read()
+        lint(self.protocol, body)
+        return body
 
 
 async def opened(haze: Haze, protocol: str) -> Line:
     body = {"model": "paid", "messages": HELLO, "max_tokens": 9, **WITH_USAGE}
     headers = {"Authorization": f"Bearer {haze.key}"}
-    return Line(await haze.session.post(haze.url + PATHS[protocol], data=json.dumps(body).encode(), headers=headers))
+    data = json.dumps(body).encode()
+    return Line(await haze.session.post(haze.url + PATHS[protocol], data=data, headers=headers), protocol)
 
 
 async def tick(haze: Haze, seconds: float) -> None:

@@ -47,6 +47,7 @@ async def test_an_answer_that_answers_nothing_is_not_paid(chained: Haze, provide
 
 async def test_a_stream_of_nothing_but_its_end_is_not_paid(chained: Haze, provider: Provider) -> None:
     """Nothing produced, nothing charged."""
+    chained.provider_lies = True
     provider.script(Reply(chunks=[b"data: [DONE]\n\n"]))
     answer = await chained.ask("chat", "paid", stream=True)
     assert answer.body == b"data: [DONE]\n\n"
@@ -56,6 +57,7 @@ async def test_a_stream_of_nothing_but_its_end_is_not_paid(chained: Haze, provid
 
 async def test_half_of_two_choices_is_no_whole_answer(chained: Haze, provider: Provider) -> None:
     """The first choice's end says nothing of the second, which was cut in mid-sentence."""
+    chained.provider_lies = True
     provider.script(Reply(chunks=[choice(0, "Hi", None), choice(1, "Half a", None), choice(0, None, "stop")]))
     answer = await chained.ask("chat", "paid", stream=True, n=2)
     assert answer.cut

@@ -65,6 +65,7 @@ def check_ending(protocol: str, body: bytes, output: int) -> None:
         assert body.endswith(b"data: [DONE]\n\n")
         *_, last, usage = told
         assert last["choices"] == [{"index": 0, "delta": {}, "finish_reason": "length"}]
+        assert last["created"] == told[0]["created"]
         assert (usage["choices"], usage["usage"]["completion_tokens"]) == ([], output)
     elif protocol == "messages":
         stop, delta, end = told[-3:]
@@ -76,6 +77,7 @@ def check_ending(protocol: str, body: bytes, output: int) -> None:
         assert ended["response"]["incomplete_details"] == {"reason": "max_output_tokens"}
         assert (ended["response"]["status"], ended["response"]["usage"]["output_tokens"]) == ("incomplete", output)
         assert ended["response"]["id"] == told[0]["response"]["id"]
+        assert ended["response"]["created_at"] == told[0]["response"]["created_at"]
 
 
 async def stream(haze: Haze, protocol: str, key: str, **fields: Any) -> Any:

@@ -116,6 +116,7 @@ async def test_a_stream_that_dies_ends_as_a_failed_response(chained: Haze, provi
 
     It is an end that every Responses client knows, so nobody takes the half for whole.
     """
+    chained.provider_lies = bool(half)
     provider.script(Reply(chunks=[*events("responses")[:5], half, HANG_UP]))
     answer = await chained.ask("responses", "paid", stream=True)
     assert (answer.status, answer.cut) == (200, False)

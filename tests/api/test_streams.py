@@ -81,6 +81,7 @@ async def test_each_event_arrives_before_the_next_is_sent(chained: Haze, provide
 @EACH
 async def test_what_haze_does_not_know_passes(chained: Haze, provider: Provider, protocol: str) -> None:
     """Next year's events, comments, ids and retry lines are the client's to understand."""
+    chained.provider_lies = True
     sent = events(protocol)
     odd = [
         b": OPENROUTER PROCESSING\n\n",
@@ -97,6 +98,7 @@ async def test_what_haze_does_not_know_passes(chained: Haze, provider: Provider,
 
 async def test_a_first_event_larger_than_the_peek_passes(chained: Haze, provider: Provider) -> None:
     """Images come in one event: waiting for its end must neither fail nor store it all up."""
+    chained.provider_lies = True
     large = b'data: {"choices":[{"index":0,"delta":{"content":"%s"}}]}\n\n' % (b"x" * 300_000)
     sent = [large, *events("chat")]
     provider.script(Reply(chunks=[large[:100_000], large[100_000:], *events("chat")]))

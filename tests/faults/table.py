@@ -99,12 +99,13 @@ def _an_error_inside(protocol: str) -> Reply:
     return Reply(body={"id": "x", "error": {"code": 502, "message": "the provider fell over"}, "choices": None})
 
 
-def _error_event(protocol: str) -> bytes:
+def _error_event(protocol: str, number: int = 0) -> bytes:
     if protocol == "messages":
         body = json.dumps(error_body("messages", "api_error", "fell over"))
         return f"event: error\ndata: {body}\n\n".encode()
     if protocol == "responses":
-        return b'event: error\ndata: {"type":"error","code":"server_error","message":"fell over","param":null}\n\n'
+        error = {"type": "error", "code": "server_error", "message": "fell over", "param": None}
+        return f"event: error\ndata: {json.dumps({**error, 'sequence_number': number})}\n\n".encode()
     return b'data: {"error":{"code":502,"message":"fell over"},"choices":[]}\n\n'
 
 
@@ -113,7 +114,7 @@ def _error_first(protocol: str) -> Reply:
 
 
 def _error_later(protocol: str) -> Reply:
-    return Reply(chunks=[*events(protocol, model="paid")[:4], _error_event(protocol)])
+    return Reply(chunks=[*events(protocol, model="paid")[:4], _error_event(protocol, 4)])
 
 
 def _dripping(protocol: str) -> Reply:

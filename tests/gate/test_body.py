@@ -205,6 +205,7 @@ async def test_an_error_after_half_an_event_stands_alone(tmp_path: Path, protoco
         provider.script(Reply(chunks=[*events(protocol)[:2], half]))
         text = ECHO + PAID + channel("openai", provider.url) + channel("anthropic", provider.url)
         async with running(tmp_path, text) as haze:
+            haze.provider_lies = True
             fields = {"stream_options": {"include_usage": True}} if protocol == "chat" else {}
             answer = await haze.ask(protocol, "paid", stream=True, **fields)
     assert answer.cut == (protocol != "responses")

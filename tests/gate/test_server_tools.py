@@ -54,6 +54,7 @@ async def test_ten_calls_are_held_and_the_reported_ones_charged(
     shop: Haze, provider: Provider, protocol: str, stream: bool, times: int
 ) -> None:
     """Codex offers a search with every turn: served without its price it would be the owner's to pay."""
+    shop.provider_lies = True
     gate, answer = asyncio.Event(), searched(protocol, times)
     provider.script(Reply(late=gate, chunks=told(protocol, answer) if stream else None, body=answer))
     fields = {"max_tokens": 100, "tools": [SEARCH[protocol]], "stream": stream}
