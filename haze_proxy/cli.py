@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -217,9 +217,10 @@ def channels(path: Path, test: bool, as_json: bool) -> int:
 @main.command()
 @click.argument("model")
 @click.option("--key", "named", metavar="KEY", help="For this caller: a key, its visible prefix, or its id.")
+@click.option("--protocol", type=click.Choice(get_args(config.Protocol)), help="For callers of this protocol.")
 @as_json_option
 @click.pass_obj
-def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
+def explain(path: Path, model: str, named: str | None, protocol: str | None, as_json: bool) -> None:
     """Who would serve a model, in which order, who would not, and why."""
     settings = config.load(path)
     refusal, session, resting = None, "", _resting(settings)
@@ -228,7 +229,7 @@ def explain(path: Path, model: str, named: str | None, as_json: bool) -> None:
             found = keys.find(connection, named)
             refusal, session = keys.refusal(connection, found, model, now_ms()), found.prefix
     verdicts = _directory(settings).explain(
-        model, session=session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
+        model, protocol, session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
     )
     print_rows([verdict_row(each, refusal) for each in verdicts], as_json)
 

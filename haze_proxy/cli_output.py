@@ -95,6 +95,7 @@ def verdict_row(each: "Verdict", refusal: str | None) -> dict[str, Any]:
         "channel": each.channel,
         "upstream_model": each.upstream_model or None,
         "how": each.how or None,
+        "speaks": ", ".join(each.speaks),
         "reason": each.reason or refusal,
     }
 

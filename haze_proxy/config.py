@@ -61,6 +61,7 @@ class Billing(Struct, frozen=True):
     output_slice_tokens: Positive = 2048
 
 
+Protocol = Literal["chat", "messages", "responses", "embeddings"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -101,6 +102,7 @@ class Channel(Struct, frozen=True):
     silence_timeout_s: Seconds = 300
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     stateful: bool = False
+    protocols: tuple[Protocol, ...] = ()
     translate: bool = True
     options: Options = Options()
 

@@ -300,15 +300,19 @@ def test_a_channel_that_does_not_answer_is_a_failure(haze_cli: Desk) -> None:
     assert json.loads(result.stdout)[2]["health"].startswith("failed: ")
 
 
+ALL = "chat, embeddings, messages, responses"
+
+
 def test_an_explanation_says_who_and_why_not(haze_cli: Desk) -> None:
     """In the order they would be asked; the rest with its reason."""
     assert haze_cli.json("explain", "claude-3") == [
-        {"order": 1, "channel": "demo", "upstream_model": "hekiu", "how": "glob", "reason": None},
+        {"order": 1, "channel": "demo", "upstream_model": "hekiu", "how": "glob", "speaks": ALL, "reason": None},
         {
             "order": None,
             "channel": "router",
             "upstream_model": None,
             "how": None,
+            "speaks": ALL,
             "reason": "inactive: the variable HAZE_TEST_UNSET is not set",
         },
     ]
@@ -323,6 +327,7 @@ def test_an_explanation_for_a_caller_knows_the_key(desk: Desk) -> None:
         "channel": "demo",
         "upstream_model": "hekiu",
         "how": "glob",
+        "speaks": ALL,
         "reason": "this key may only use hekiu",
     }
     desk.says("key", "revoke", "1")

@@ -79,3 +79,22 @@ def test_what_a_server_knew_before_it_ended_is_not_told(served: Path) -> None:
     with closing(database.connect(str(served.parent / "data" / "haze.db"))) as connection, transaction(connection):
         requests.end_epoch(connection, 1, 2)
     assert [each["order"] for each in ask(served, "explain", "m")] == [1, 2]
+
+
+def test_explain_tells_the_order_for_callers_of_a_protocol(tmp_path: Path) -> None:
+    """Who speaks the caller's own comes first; the rest of a priority is translated for, and says into what."""
+    row = "[[channels]]\nname = '{}'\nkind = '{}'\napi_key = 'k'\nmodels = ['m']\n{}\n"
+    rows = [("open", "openai", "weight = 9"), ("claude", "anthropic", ""), ("only", "openai", "translate = false")]
+    (tmp_path / "config.toml").write_text(
+        "".join(row.format(*each) for each in rows) + "[[models]]\nid = 'm'\nfree = true\n"
+    )
+    told = ask(tmp_path / "config.toml", "explain", "m", "--protocol", "messages")
+    assert [(each["order"], each["channel"], each["speaks"]) for each in told] == [
+        (1, "claude", "messages"),
+        (2, "open", "chat"),
+        (None, "only", "chat, embeddings, responses"),
+    ]
+    assert told[2]["reason"] == "a channel of kind openai does not speak messages"
+    told = ask(tmp_path / "config.toml", "explain", "m", "--protocol", "chat")
+    assert [(each["channel"], each["speaks"]) for each in told][2] == ("claude", "messages")
+    assert all(each["order"] for each in ask(tmp_path / "config.toml", "explain", "m"))

@@ -76,6 +76,7 @@ def test_a_channel_and_a_model_have_defaults_too() -> None:
     assert (channel.api_key, channel.base_url, channel.aliases, channel.headers) == ("", "", {}, {})
     assert (channel.priority, channel.weight, channel.active, channel.stateful) == (0, 1, True, False)
     assert (channel.first_byte_timeout_s, channel.silence_timeout_s) == (300, 300)
+    assert (channel.protocols, channel.translate) == ((), True)
     [model] = config.parse(MODEL).models
     assert (model.name, model.provider, model.notes, model.price, model.markup) == ("", "", "", "", 1)
     assert {getattr(model, key) for key in config_models.PRICE_KEYS} == {None}
@@ -141,6 +142,10 @@ WRONG = {
     "an unknown key of a row": (
         CHANNEL + "modles = []",
         "Object contains unknown field `modles` - at `$.channels[0]`",
+    ),
+    "a protocol that there is not": (
+        CHANNEL + "protocols = ['chat', 'grpc']",
+        "Invalid enum value 'grpc' - at `$.channels[0].protocols[1]`",
     ),
     "a text for a number": ("[server]\nport = '80'", "Expected `int`, got `str` - at `$.server.port`"),
     "a float for a count": ("[server]\nport = 80.5", "Expected `int`, got `decimal` - at `$.server.port`"),

@@ -37,7 +37,10 @@ RANKS: Final = (EXACT, ALIAS, LISTED, PATTERN)
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A configured upstream, ready to be called. `inactive` says why it is not, or is ""."""
+    """A configured upstream, ready to be called. `inactive` says why it is not, or is "".
+
+    `protocols` are those that it speaks itself: its kind's, if its row names no others.
+    """
 
     name: str
     kind: Kind
@@ -51,6 +54,7 @@ class Channel:
     silence_timeout_s: float
     stateful: bool
     inactive: str
+    protocols: frozenset[str]
     translates: bool
     options: Options
     api_key: str = ""
@@ -89,11 +93,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One channel's part in serving a model: `order` from 1, or None with the reason why it is left out."""
+    """One channel's part in serving a model: `order` from 1, or None with the reason why it is left out.
+
+    `speaks` names the protocols in which it is asked: the one for a certain caller's, else all that it speaks itself.
+    """
 
     channel: str
     upstream_model: str
     how: str
+    speaks: tuple[str, ...]
     order: int | None
     reason: str
 
@@ -134,8 +142,8 @@ class Directory:
         """The channels that would serve `model` in `protocol` for a price that is known, in order."""
         known = self._known.get((model, protocol))
         if known is None:
-            served = (c for c in self._of(model) if not self._left_out(c, protocol))
-            known = tuple(replace(c, asked=protocol, protocol=spoken(c.channel, protocol)) for c in served)
+            served = (each for each in self._of(model) if not self._left_out(each, protocol))
+            known = tuple(_for(each, protocol) for each in served)
             if known:  # an id that nobody serves is not worth remembering, and callers invent them
                 self._known[model, protocol] = known
         return known if len(known) < 2 else tuple(_in_order(known, session))
@@ -199,15 +207,11 @@ class Directory:
 
         `resting` says why a candidate is not asked for the moment, or "".
         """
-        chosen = _in_order(self._of(model), session)
+        chosen = _in_order(tuple(_for(each, protocol) for each in self._of(model)), session)
         reasons = [self._left_out(each, protocol) or resting(each) for each in chosen]
         served = [each for each, reason in zip(chosen, reasons, strict=True) if not reason]
-        verdicts = [Verdict(c.channel.name, c.upstream_model, c.how, n, "") for n, c in enumerate(served, 1)]
-        verdicts += [
-            Verdict(each.channel.name, each.upstream_model, each.how, None, reason)
-            for each, reason in zip(chosen, reasons, strict=True)
-            if reason
-        ]
+        verdicts = [_verdict(each, n, "") for n, each in enumerate(served, 1)]
+        verdicts += [_verdict(each, None, reason) for each, reason in zip(chosen, reasons, strict=True) if reason]
         named = {verdict.channel for verdict in verdicts}
         for channel in self.channels:
             if channel.name not in named:
@@ -251,7 +255,7 @@ class Directory:
         if candidate.price.output is None and not candidate.price.free and not _only_input(candidate, protocol):
             return "the price of its output is unknown: add `output` to its [[models]] row"
         if protocol is not None and not spoken(candidate.channel, protocol):
-            return f"a channel of kind {candidate.channel.kind.name} does not speak {protocol}"
+            return f"{_speaker(candidate.channel)} does not speak {protocol}"
         return ""
 
     def _passed_over(self, channel: Channel, model: str) -> Verdict:
@@ -267,12 +271,16 @@ class Directory:
         else:
             reason = "another channel names this model more exactly"
         how, upstream_model = match or ("", "")
-        return Verdict(channel.name, upstream_model, how, None, reason)
+        return Verdict(channel.name, upstream_model, how, tuple(sorted(channel.protocols)), None, reason)
 
 
 def _only_input(candidate: Candidate, protocol: str | None) -> bool:
     """Whether no output is asked for: embeddings have none. Without a protocol: whether they can be asked for."""
-    return protocol == "embeddings" or (protocol is None and "embeddings" in candidate.channel.kind.protocols)
+    return protocol == "embeddings" or (protocol is None and "embeddings" in candidate.channel.protocols)
+
+
+def _speaker(channel: Channel) -> str:
+    return f"a channel of kind {channel.kind.name}" if channel.protocols == channel.kind.protocols else "this channel"
 
 
 # Into which protocol a request is translated where a channel speaks several: the one with the longest practice first.
@@ -281,13 +289,25 @@ TRANSLATED_INTO: Final = ("chat", "messages", "responses")
 
 def spoken(channel: Channel, protocol: str) -> str:
     """The protocol in which a channel would be asked for an answer in `protocol`; "" where there is none."""
-    if protocol in channel.kind.protocols:
+    if protocol in channel.protocols:
         return protocol
     return next((each for each in TRANSLATED_INTO if _is_way(channel, protocol, each)), "")
 
 
+def _for(candidate: Candidate, protocol: str | None) -> Candidate:
+    """The candidate for callers of a protocol."""
+    if protocol is None:
+        return candidate
+    return replace(candidate, asked=protocol, protocol=spoken(candidate.channel, protocol))
+
+
+def _verdict(candidate: Candidate, order: int | None, reason: str) -> Verdict:
+    speaks = (candidate.protocol,) if candidate.protocol else tuple(sorted(candidate.channel.protocols))
+    return Verdict(candidate.channel.name, candidate.upstream_model, candidate.how, speaks, order, reason)
+
+
 def _is_way(channel: Channel, protocol: str, into: str) -> bool:
-    return channel.translates and into in channel.kind.protocols and (protocol, into) in translate.PAIRS
+    return channel.translates and into in channel.protocols and (protocol, into) in translate.PAIRS
 
 
 def session_of(headers: Mapping[str, str], body: Mapping[str, object], key: str) -> str:
@@ -314,6 +334,7 @@ def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
         silence_timeout_s=row.silence_timeout_s,
         stateful=row.stateful,
         inactive=_inactive(row, kind, api_key, environ),
+        protocols=frozenset(row.protocols) or kind.protocols,
         translates=row.translate,
         options=replace(kind.options, **row.options.given()),
         api_key=api_key,

@@ -22,6 +22,14 @@ from haze_proxy.errors import HazeError
 # An owner who waits at a terminal waits less long than a client whose model is thinking.
 PATIENCE_S: Final = 30
 OK: Final = 200
+HI: Final = [{"role": "user", "content": "Hi"}]
+# The least that can be asked for: one token, where so few are taken.
+ONE_TOKEN: Final[dict[str, dict[str, object]]] = {
+    "chat": {"max_tokens": 1, "messages": HI},
+    "messages": {"max_tokens": 1, "messages": HI},
+    "responses": {"max_output_tokens": 16, "input": HI, "store": False},
+    "embeddings": {"input": "Hi"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +68,14 @@ async def _answer(client: Client, channel: Channel) -> Health:
         status = (await client.models(channel)).status
     model = next((name for name in (*channel.models, *channel.aliases.values()) if GLOB.isdisjoint(name)), None)
     if status != OK and model is not None:
-        protocol = "chat" if "chat" in channel.kind.protocols else "messages"
+        protocol = next(each for each in ONE_TOKEN if each in channel.protocols)
         status, asked = await _one_token(client, channel, protocol, model), f"POST {PATHS[protocol]}"
     return Health(status == OK, f"{'ok' if status == OK else 'failed'}: {status} to {asked}")
 
 
 async def _one_token(client: Client, channel: Channel, protocol: str, model: str) -> int:
-    """The status of a call for one token; the same body is one of chat and one of messages."""
-    body = orjson.dumps({"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]})
+    """The status of a call for one token."""
+    body = orjson.dumps({"model": model, **ONE_TOKEN[protocol]})
     headers = CIMultiDict({"Content-Type": "application/json"})
     if protocol == "messages":
         headers["anthropic-version"] = "2023-06-01"

@@ -126,6 +126,32 @@ def test_a_model_with_a_price_for_input_only_is_explained_as_served() -> None:
     assert "add `output`" in found.explain("m", "chat")[0].reason
 
 
+def ways(found: Directory, protocol: str) -> list[tuple[str, str]]:
+    """(channel, protocol it is asked in) of each candidate, in order."""
+    return [(c.channel.name, c.protocol) for c in found.candidates("m", protocol)]
+
+
+def test_an_owner_says_what_a_channel_speaks() -> None:
+    """A server may have nothing but Responses, or more than others of its kind."""
+    found = directory({"models": ("m",), "protocols": ("responses",)})
+    assert [ways(found, each) for each in ("chat", "messages", "responses")] == [[("c0", "responses")]] * 3
+    assert ways(found, "embeddings") == []
+    assert found.explain("m", "embeddings")[0].reason == "this channel does not speak embeddings"
+    both = directory({"models": ("m",), "kind": "anthropic", "protocols": ("chat", "messages")})
+    assert [ways(both, each)[0][1] for each in ("chat", "messages", "responses")] == ["chat", "messages", "chat"]
+    alone = directory({"models": ("m",), "protocols": ("responses",), "translate": False})
+    assert ways(alone, "chat") == []
+
+
+def test_within_a_priority_the_callers_own_protocol_comes_first() -> None:
+    """Untouched bytes before translated ones, however the weights are; but the owner's order before both."""
+    rows = [{"weight": 9}, {"kind": "anthropic"}, {"kind": "gemini", "priority": 1}, {"kind": "openrouter"}]
+    found = directory(*({"models": ("m",), **row} for row in rows))
+    for number in range(20):
+        names = [name for name, _ in served(found, "m", "messages", f"session {number}")]
+        assert (names[0], set(names[1:3]), names[3]) == ("c2", {"c1", "c3"}, "c0")
+
+
 def test_a_key_never_stands_in_a_representation() -> None:
     """Logs and tracebacks print objects."""
     assert "very-secret" not in repr(directory({"models": ("m",), "api_key": "very-secret"}).channels)

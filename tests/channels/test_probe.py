@@ -45,6 +45,14 @@ async def test_a_channel_without_a_list_is_asked_for_one_token(provider, kind: s
     assert "owners-secret" in asked.headers[credential]
 
 
+@pytest.mark.parametrize("protocol", ["messages", "responses", "embeddings"])
+async def test_the_token_is_asked_for_in_a_protocol_of_the_channel(provider: Provider, protocol: str) -> None:
+    """Its owner said that it speaks nothing else: any other would look broken."""
+    provider.script(Reply(status=404))
+    models = f'["paid"]\nprotocols = ["{protocol}"]'
+    assert await _health(provider, models=models) == Health(ok=True, text=f"ok: 200 to POST /{protocol}")
+
+
 async def test_a_refused_credential_is_told_as_it_came(provider: Provider) -> None:
     """401 and 402 are the owner's to mend."""
     provider.script(Reply(status=401), Reply(status=401))
