@@ -84,7 +84,13 @@ def _refusal(journey: Journey, answer: Answer, body: bytes) -> HazeError:
     error = faults.judge(journey.candidate.channel, answer.status, body, journey.passage.body, told)
     if isinstance(error, PassedOn):
         error.headers = headers.downstream(answer.headers)
-        error.rendered = journey.passage.refusal(answer.status, body)
+    return _told(journey, error)
+
+
+def _told(journey: Journey, error: HazeError) -> HazeError:
+    """The error, with the words of the caller's protocol if it is passed on from a channel of another."""
+    if isinstance(error, PassedOn):
+        error.rendered = journey.passage.refusal(error)
     return error
 
 
@@ -113,7 +119,7 @@ async def _peek(journey: Journey, answer: Answer) -> bytes:
         ended = not chunk
     if not _has_event(passing) and (ended or meter.state != "open"):
         if meter.error is not None:
-            raise faults.judge_event(journey.candidate.channel, meter.error, journey.passage.body)
+            raise _told(journey, faults.judge_event(journey.candidate.channel, meter.error, journey.passage.body))
         if not stream.finished:
             raise UpstreamFailed("The provider's answer was empty.")
     return passing
@@ -138,5 +144,5 @@ def _whole(journey: Journey, body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise UpstreamFailed(f"The provider behind channel {channel.name} sent an answer that cannot be read.")
     if (failure := failures.of_answer(protocol, parsed)) is not None:
-        raise faults.judge_event(channel, failure, journey.passage.body)
+        raise _told(journey, faults.judge_event(channel, failure, journey.passage.body))
     return parsed

@@ -12,7 +12,7 @@ import orjson
 
 from haze_proxy.api.fit import fitted, lacks_usage, limited
 from haze_proxy.channels.directory import Candidate
-from haze_proxy.channels.faults import Unspeakable
+from haze_proxy.channels.faults import PassedOn, Unspeakable
 from haze_proxy.errors import BadRequest
 from haze_proxy.gate.terms import Terms
 from haze_proxy.money import estimate
@@ -60,15 +60,11 @@ class Passage:
             return self.stream.held
         return at_the_limit(self.meter, self.wants, tokens, with_usage=not self.meter.hides_usage)
 
-    def refusal(self, status: int, body: bytes) -> tuple[int, bytes] | None:
+    def refusal(self, refused: PassedOn) -> tuple[int, bytes] | None:
         """A refusal in the words that the client acts on; None where it is in his own protocol already."""
         if self.translated is None:
             return None
-        try:
-            parsed: object = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            parsed = body.decode("utf-8", "replace")
-        return translate.error(status, parsed, self.translated)
+        return translate.error(refused.upstream_status, refused.error, self.translated)
 
 
 def passage(ask: Ask, terms: Terms, wants: str, seed: str) -> Passage:

@@ -88,6 +88,8 @@ class PassedOn(HazeError):
         self._channel = channel
         self._body = body
         self._metadata = (error or {}).get("metadata")
+        # The upstream's error object, with words that anyone may read in the place of its own.
+        self.error = {**(error or {}), "message": self.message, "metadata": self._known_metadata()}
         self.headers: Mapping[str, str] = {}
         # Status and body as translation made them, where the channel speaks another protocol than the caller.
         self.rendered: tuple[int, bytes] | None = None
@@ -97,11 +99,14 @@ class PassedOn(HazeError):
         if error_shapes.in_envelope(self._body, protocol):
             return _without_names(self._channel, self._body)
         rendered = envelope.of(self, protocol, request_id)
-        if protocol != "messages" and isinstance(self._metadata, dict):
-            # OpenRouter's clients look into it for the provider's name and the kind of the error.
-            kept = {name: self._metadata[name] for name in METADATA if _is_name(self._metadata.get(name))}
-            rendered["error"] |= {"metadata": kept} if kept else {}
+        # OpenRouter's clients look into it for the provider's name and the kind of the error.
+        if protocol != "messages" and (kept := self._known_metadata()):
+            rendered["error"] |= {"metadata": kept}
         return _without_names(self._channel, orjson.dumps(rendered))
+
+    def _known_metadata(self) -> dict[str, Any]:
+        given = self._metadata if isinstance(self._metadata, dict) else {}
+        return {name: given[name] for name in METADATA if _is_name(given.get(name))}
 
     def _take_names(self, error: dict[str, Any]) -> None:
         kind, code, param = error.get("type"), error.get("code"), error.get("param")
