@@ -2,7 +2,8 @@
 
 OpenRouter sends comments while it works, its own ids, what an answer cost, and numbers as error codes. Gemini, on its
 OpenAI-compatible endpoint, tells a tool call at once without number or id, says "stop" where others say "tool_calls",
-leaves its thinking out of the output tokens, and wraps errors in an array.
+leaves its thinking out of the output tokens, and wraps errors in an array. DeepSeek tells its reasoning before the
+answer, in a field of its own; Claude tells it in a block that it signs. Both had most of the prompt in their caches.
 """
 
 import json
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from provider_answers import Json
+from provider_answers import Json, error_body
 
 PROCESSING = b": OPENROUTER PROCESSING\n\n"
 COST = 0.000044  # USD
 THINKING = 300  # tokens
+THOUGHTS = ("Let me", " think.")
+SIGNED = "c2lnbmVkIGJ5IENsYXVkZQ=="
+CACHED, WRITTEN, REASONED = 100, 20, 2  # tokens
 SIGNATURE = {"google": {"thought_signature": "c2lnbmVk"}}
 
 
@@ -87,7 +91,7 @@ def _openrouter_error(status: int, text: str) -> Json:
 def _gemini_stream(steps: list[Any]) -> list[Any]:
     """The pieces of a tool call in one event, as Gemini knows no others."""
     events = [step for step in steps if isinstance(step, bytes) and b'"tool_calls": [' in step]
-    pieces = [json.loads(event.partition(b"data: ")[2]) for event in events]
+    pieces = _documents(*events)
     if pieces:
         calls = [piece["choices"][0]["delta"]["tool_calls"][0] for piece in pieces]
         calls[0]["function"]["arguments"] = "".join(call["function"]["arguments"] for call in calls)
@@ -123,7 +127,82 @@ def _gemini_error(status: int, text: str) -> list[Json]:
     return [{"error": {"code": status, "message": text, "status": HTTPStatus(status).name}}]
 
 
+# ---- DeepSeek, with the usage of OpenAI ----
+
+
+def _deepseek_stream(steps: list[Any]) -> list[Any]:
+    """The first event brings the role, the next ones the reasoning."""
+    first, *others = _changed(steps, _deepseek_document)
+    head = _documents(first)[0]
+    deltas = [{"content": None, "reasoning_content": thought} for thought in THOUGHTS]
+    choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+    return [first, *[b"data: %s\n\n" % json.dumps({**head, "choices": choice}).encode() for choice in choices], *others]
+
+
+def _deepseek_body(answer: Json) -> Json:
+    told = _deepseek_document(answer)
+    for choice in told.get("choices", ()):
+        choice["message"]["reasoning_content"] = "".join(THOUGHTS)
+    return told
+
+
+def _deepseek_document(document: Json) -> Json:
+    if not (usage := document.get("usage")):
+        return document
+    counted = {
+        **usage,
+        "prompt_tokens": usage["prompt_tokens"] + CACHED,
+        "total_tokens": usage["total_tokens"] + CACHED,
+    }
+    details = {"prompt_tokens_details": {"cached_tokens": CACHED}}
+    reasoned = {"completion_tokens_details": {"reasoning_tokens": REASONED}}
+    return {**document, "usage": {**counted, **details, **reasoned}}
+
+
+# ---- Claude ----
+
+
+def _claude_stream(steps: list[Any]) -> list[Any]:
+    """A signed block after the first event; the others' blocks stand behind it."""
+    first, *others = _changed(steps, _claude_document)
+    deltas = [{"type": "thinking_delta", "thinking": thought} for thought in THOUGHTS]
+    deltas += [{"type": "signature_delta", "signature": SIGNED}]
+    opened = {"type": "content_block_start", "content_block": {"type": "thinking", "thinking": "", "signature": ""}}
+    block = [opened, *[{"type": "content_block_delta", "delta": delta} for delta in deltas]]
+    return [first, *[_event({**one, "index": 0}) for one in (*block, {"type": "content_block_stop"})], *others]
+
+
+def _claude_body(answer: Json) -> Json:
+    if "content" not in answer:
+        return answer
+    thinking = {"type": "thinking", "thinking": "".join(THOUGHTS), "signature": SIGNED}
+    return {**_claude_document(answer), "content": [thinking, *answer["content"]]}
+
+
+def _claude_document(document: Json) -> Json:
+    if "message" in document:
+        return {**document, "message": _claude_document(document["message"])}
+    behind = {"index": document["index"] + 1} if "index" in document else {}
+    usage = document.get("usage")
+    cached = {"cache_read_input_tokens": CACHED, "cache_creation_input_tokens": WRITTEN}
+    return {**document, **behind, **({"usage": {**usage, **cached}} if usage else {})}
+
+
+def _envelope(protocol: str) -> Callable[[int, str], Json]:
+    return lambda _status, text: error_body(protocol, "api_error", text)
+
+
+def _event(document: Json) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (document["type"].encode(), json.dumps(document).encode())
+
+
+def _documents(*steps: Any) -> list[Json]:
+    return [json.loads(step.partition(b"data: ")[2]) for step in steps]
+
+
 HABITS = {
+    "claude": Habits(_claude_stream, _claude_body, _envelope("messages")),
+    "deepseek": Habits(_deepseek_stream, _deepseek_body, _envelope("chat")),
     "openrouter": Habits(_openrouter_stream, _openrouter_document, _openrouter_error),
     "gemini": Habits(_gemini_stream, _gemini_body, _gemini_error),
 }

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from provider import Call, Provider, events
 from provider_answers import USAGE
-from provider_kinds import COST, PROCESSING, THINKING, stream
+from provider_kinds import CACHED, COST, PROCESSING, SIGNED, THINKING, THOUGHTS, stream
 
 from haze_proxy.money import usage
 from haze_proxy.wire import sse
@@ -85,6 +85,31 @@ async def test_gemini_leaves_its_thinking_out_of_the_output(client: aiohttp.Clie
     read = usage.read("chat", documents(answer)[-1]["usage"])
     assert read.output == USAGE["chat"]["completion_tokens"] + THINKING
     assert b"tool_calls" not in answer
+
+
+async def test_deepseek_tells_its_reasoning_before_the_answer(client: aiohttp.ClientSession) -> None:
+    """In a field of its own, which must go back with a tool's result."""
+    _, answer = await told(client, "deepseek", "chat", stream=True)
+    deltas = [choice["delta"] for document in documents(answer) for choice in document["choices"]]
+    assert [delta["reasoning_content"] for delta in deltas[1:3]] == [*THOUGHTS]
+    assert deltas[3]["content"]
+    assert usage.read("chat", documents(answer)[-1]["usage"]).cache_read == CACHED
+    whole = json.loads((await told(client, "deepseek", "chat"))[1])
+    assert whole["choices"][0]["message"]["reasoning_content"] == "".join(THOUGHTS)
+
+
+async def test_claude_signs_what_it_thought(client: aiohttp.ClientSession) -> None:
+    """The signature must come back byte for byte, before the call it led to."""
+    _, answer = await told(client, "claude", "messages", tools=[{"name": "f", "input_schema": {}}], stream=True)
+    blocks = [document for document in documents(answer) if document["type"] == "content_block_start"]
+    assert [(block["index"], block["content_block"]["type"]) for block in blocks] == [(0, "thinking"), (1, "tool_use")]
+    deltas = [document["delta"] for document in documents(answer) if document["type"] == "content_block_delta"]
+    assert [delta["signature"] for delta in deltas if delta["type"] == "signature_delta"] == [SIGNED]
+    meter = Meter("messages")
+    meter.feed(answer)
+    assert usage.read("messages", meter.usage).cache_read == CACHED
+    whole = json.loads((await told(client, "claude", "messages"))[1])
+    assert [block["type"] for block in whole["content"]] == ["thinking", "text"]
 
 
 @pytest.mark.parametrize(("kind", "code"), [("openrouter", lambda e: e["error"]), ("gemini", lambda e: e[0]["error"])])
