@@ -159,6 +159,7 @@ class Context:
 
     `model` is the id the client asked for; `seed` is unique to the request, the answer's ids are made from it;
     `created` in seconds since 1970; `input_estimate` in tokens. `tools` gives the client's name of a renamed tool.
+    `taken` are the ids of the conversation's calls.
     `echo` holds the fields of the request that its protocol repeats in the answer; `include_usage` and
     `shows_reasoning` say what the client asked for.
     """
@@ -170,4 +171,5 @@ class Context:
     include_usage: bool = False
     shows_reasoning: bool = True
     tools: Mapping[str, Original] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
     echo: Mapping[str, Json] = field(default_factory=dict)

@@ -7,12 +7,12 @@ Namespaces become part of the name; custom tools become functions with one text 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from haze_proxy.wire.conversation import Choice, Conversation, Part, Tool, ToolCall, ToolResult, Turn
-from haze_proxy.wire.events import CallDelta, CallEnd, CallStart, Event, Original
+from haze_proxy.wire.events import CallDelta, CallEnd, CallStart, Context, Event, Original
 from haze_proxy.wire.values import dumps, obj, parse
 
 ID_MAX = 64
@@ -45,6 +45,11 @@ def fit(conversation: Conversation, limits: Limits) -> tuple[Conversation, dict[
         choice=_choice(conversation, limits),
     )
     return fitted, originals
+
+
+def call_ids(turns: Iterable[Turn]) -> frozenset[str]:
+    """The ids of all calls, as the client knows them."""
+    return frozenset(part.id for turn in turns for part in turn.parts if isinstance(part, ToolCall))
 
 
 def legal_id(call_id: str) -> str:
@@ -130,6 +135,26 @@ def _part(part: Part, limits: Limits) -> Part:
         if call_id != part.call_id or (part.custom and not limits.own_tools):
             return replace(part, call_id=call_id, custom=part.custom and limits.own_tools)
     return part
+
+
+class CallIds:
+    """Gives each call of an answer an id that no other call of the conversation has.
+
+    It is the provider's own, as `spelled` writes it. Some servers give none, or begin anew with every answer: then it
+    is made from the request's.
+    """
+
+    def __init__(self, context: Context, prefix: str, spelled: Callable[[str], str] = legal_id) -> None:
+        self._taken = set(context.taken)
+        self._made = f"{prefix}{context.seed}_"
+        self._spelled = spelled
+
+    def of(self, call: CallStart) -> str:
+        """The id the client will know the call by."""
+        own = self._spelled(call.id) if call.id else ""
+        given = own if own and own not in self._taken else f"{self._made}{call.key}"
+        self._taken.add(given)
+        return given
 
 
 class Restorer:

@@ -16,7 +16,7 @@ from haze_proxy.wire.conversation import Conversation
 from haze_proxy.wire.events import Context, Event, Failed, Problem, Stopped
 from haze_proxy.wire.messages.errors import message as anthropics_words
 from haze_proxy.wire.meter import Meter
-from haze_proxy.wire.naming import Restorer, fit
+from haze_proxy.wire.naming import Restorer, call_ids, fit
 from haze_proxy.wire.options import Options
 from haze_proxy.wire.pairing import paired
 from haze_proxy.wire.problems import NO_ANSWER, problem
@@ -78,6 +78,7 @@ def request(parsed: dict[str, Any], source: str, target: str, model: str, option
         include_usage=read.include_usage,
         shows_reasoning=read.shows_reasoning,
         tools=tools,
+        taken=call_ids(read.turns),
         echo=echo(parsed) if source == "responses" else {},
     )
     return Translated(source, target, body, _named(dropped), context)

@@ -54,6 +54,38 @@ def test_b2_a_second_call_may_come_in_one_piece(source: str) -> None:
     assert says(source, folded(source, "chat", stream))["calls"] == BOTH
 
 
+ASSISTANT_CALLED = {
+    "messages": [
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_call_0", "name": "weather", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_call_0", "content": "sunny"}]},
+    ],
+    "responses": [
+        {"type": "function_call", "call_id": "call_0", "name": "weather", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "call_0", "output": "sunny"},
+    ],
+}
+
+
+def ids(source: str, answer: dict[str, Any]) -> list[str]:
+    """The ids of the calls of an answer."""
+    blocks = answer["content"] if source == "messages" else answer["output"]
+    return [block.get("call_id", block["id"]) for block in blocks]
+
+
+@pytest.mark.parametrize("source", ["messages", "responses"])
+def test_no_two_calls_of_a_conversation_have_one_id(source: str) -> None:
+    """Some servers begin anew with every answer; Claude Code takes such a call for an old one, and asks for ever."""
+    stream = chunks(delta(tool_calls=[call(0, "call_0", "weather", CITY)]), delta("tool_calls"), DONE)
+    field = {"messages": "messages", "responses": "input"}[source]
+    first = [{"role": "user", "content": "Hi"}]
+    assert ids(source, folded(source, "chat", stream)) == [{"messages": "toolu_call_0", "responses": "call_0"}[source]]
+    later = {field: [*first, *ASSISTANT_CALLED[source]]}
+    (new,) = ids(source, folded(source, "chat", stream, **later))
+    assert "call_0" not in new
+    twice = chunks(delta(tool_calls=[call(n, "call_0", "weather", CITY) for n in (0, 1)]), delta("tool_calls"), DONE)
+    assert len({*ids(source, folded(source, "chat", twice))}) == 2
+
+
 ARGUMENTS_AT_ONCE = {
     "all in the first piece": [call(0, "a", "weather", CITY)],
     "as an object": [call(0, "a", "weather", {"city": "Oslo"})],

@@ -27,7 +27,7 @@ from haze_proxy.wire.events import (
     Usage,
     Used,
 )
-from haze_proxy.wire.naming import legal_id
+from haze_proxy.wire.naming import CallIds
 from haze_proxy.wire.openai import error_object, write_usage
 from haze_proxy.wire.values import text
 
@@ -138,6 +138,7 @@ class _Answer:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._ids = CallIds(context, "call_")
         self._calls: dict[int, tuple[int, CallStart]] = {}  # by key: the index for the client
         self._empty: set[int] = set()  # calls without arguments up to now
         self._thought: list[str] = []  # of the reasoning that is not sealed yet
@@ -202,8 +203,7 @@ class _Answer:
     def _start(self, event: CallStart) -> dict[str, Any]:
         index = len(self._calls)
         self._calls[event.key] = (index, event)
-        call_id = legal_id(event.id) if event.id else f"call_{self._context.seed}_{index}"
-        call: dict[str, Any] = {"index": index, "id": call_id}
+        call: dict[str, Any] = {"index": index, "id": self._ids.of(event)}
         if event.custom:
             call |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
         else:

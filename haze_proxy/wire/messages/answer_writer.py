@@ -23,7 +23,7 @@ from haze_proxy.wire.messages.blocks_reader import ORIGIN
 from haze_proxy.wire.messages.blocks_writer import arguments
 from haze_proxy.wire.messages.errors import write_error
 from haze_proxy.wire.messages.usage import write_usage
-from haze_proxy.wire.naming import ID_MAX, legal_id, shortened
+from haze_proxy.wire.naming import ID_MAX, CallIds, legal_id, shortened
 from haze_proxy.wire.values import obj
 
 REASONS = {
@@ -50,6 +50,7 @@ class _Answer:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.blocks = Sequencer(self)
+        self._ids = CallIds(context, TOOL_ID, _prefixed)
         self.made = 0  # characters
         self._usage: Usage | None = None
         self._stopped = Stopped("end")
@@ -65,10 +66,8 @@ class _Answer:
                 self.blocks.feed((event,))
 
     def call_id(self, call: CallStart) -> str:
-        """Clients expect Anthropic's prefix; what stands after it tells the provider's own ids apart."""
-        given = legal_id(call.id) if call.id else f"{self.context.seed}_{call.key}"
-        given = given if given.startswith(TOOL_ID) else TOOL_ID + given
-        return given if len(given) <= ID_MAX else TOOL_ID + shortened(given, ID_MAX - len(TOOL_ID))
+        """The provider's own, or one made from the request's."""
+        return self._ids.of(call)
 
     def stop(self) -> dict[str, Any]:
         """Why the answer ended."""
@@ -205,6 +204,13 @@ def write_answer(events: Iterable[Event], context: Context) -> dict[str, Any]:
     answer.take(events)
     answer.blocks.close()
     return {**_message(context), "content": answer.content, **answer.stop(), "usage": answer.usage()}
+
+
+def _prefixed(call_id: str) -> str:
+    """Clients expect Anthropic's prefix; what stands after it tells the provider's own ids apart."""
+    given = legal_id(call_id)
+    given = given if given.startswith(TOOL_ID) else TOOL_ID + given
+    return given if len(given) <= ID_MAX else TOOL_ID + shortened(given, ID_MAX - len(TOOL_ID))
 
 
 def _message(context: Context) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from haze_proxy.wire.events import (
     Usage,
     Used,
 )
-from haze_proxy.wire.naming import legal_id
+from haze_proxy.wire.naming import CallIds
 from haze_proxy.wire.openai import KINDS, write_usage
 from haze_proxy.wire.responses.answer_reader import STEMS
 from haze_proxy.wire.responses.items import added, complete
@@ -44,6 +44,7 @@ class _Answer:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.blocks = Sequencer(self)
+        self._ids = CallIds(context, "call_")
         self.output: list[dict[str, Any]] = []
         self._made = 0  # characters
         self._usage: Usage | None = None
@@ -61,7 +62,7 @@ class _Answer:
 
     def call_id(self, call: CallStart) -> str:
         """The provider's own, or one made from the request's."""
-        return legal_id(call.id) if call.id else f"call_{self.context.seed}_{call.key}"
+        return self._ids.of(call)
 
     def opened(self, block: Block) -> None:
         """A block begins."""
