@@ -44,10 +44,11 @@ def codex_in(home: Mapping[str, str]) -> Run:
     """Return what runs `codex exec` through a front; `settings` are further keys of its [model_providers.haze].
 
     It offers the provider's own web search with every request, which needs a price, unless `searches` is false.
+    `again`: it goes on with its last conversation.
     """
 
     def run(
-        front: Front, key: str, model: str, *, searches: bool = True, **settings: int
+        front: Front, key: str, model: str, *, searches: bool = True, again: bool = False, **settings: int
     ) -> subprocess.CompletedProcess[str]:
         config = Path(home["HOME"], ".codex/config.toml")
         config.parent.mkdir(exist_ok=True)
@@ -58,6 +59,7 @@ def codex_in(home: Mapping[str, str]) -> Run:
         }
         rows = "".join(f"{name} = {value}\n" for name, value in settings.items())
         config.write_text(CODEX_CONFIG.format(**told) + rows)
-        return run_client([CODEX, "exec", "--skip-git-repo-check", WORDS], {**home, "HAZE_KEY": key})
+        words = ["resume", "--last", WORDS] if again else [WORDS]
+        return run_client([CODEX, "exec", "--skip-git-repo-check", *words], {**home, "HAZE_KEY": key})
 
     return run

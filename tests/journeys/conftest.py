@@ -22,6 +22,7 @@ from harness import (
     free_port,
     without_proxies,
 )
+from house import HEAD, MODEL, PROVIDERS, config
 from unlucky import Unlucky
 from unlucky import start as start_unlucky
 
@@ -31,65 +32,6 @@ if TYPE_CHECKING:
 MODE = os.environ.get("HAZE_JOURNEYS")
 # Recordings are not replayed while they are being made.
 collect_ignore = ["test_recorded.py"] if MODE == "record" else []
-
-HEAD = """
-[store]
-path = "haze.db"
-durability = "normal"
-
-[accounts]
-registration = "closed"
-
-[limits]
-requests_per_minute = 60_000
-tokens_per_minute = 1_000_000_000
-concurrent_requests = 64
-
-[[channels]]
-name = "echo"
-kind = "echo"
-models = ["hekiu", "claude-hekiu"]
-"""
-# The channels ask for the public ids: nothing in a native body has to change.
-CHANNELS = """
-[[channels]]
-name = "openrouter"
-kind = "openrouter"
-base_url = "http://127.0.0.1:{openrouter}/v1"
-api_key = "env:JOURNEY_OPENROUTER_KEY"
-models = ["openai/gpt-5.2"]
-
-[[channels]]
-name = "openai"
-kind = "openai"
-base_url = "http://127.0.0.1:{openai}/v1"
-api_key = "env:JOURNEY_OPENAI_KEY"
-models = ["gpt-4o", "gpt-5.2", "text-embedding-3-small"] # gpt-5.2 has the price of the shipped table
-
-[[channels]]
-name = "anthropic"
-kind = "anthropic"
-base_url = "http://127.0.0.1:{anthropic}/v1"
-api_key = "env:JOURNEY_ANTHROPIC_KEY"
-models = ["claude-opus-5-5", "claude-sonnet-5-5"]
-"""
-
-MODEL = """
-[[models]]
-id = "{id}"
-name = "{id}"
-input = 3
-output = 15
-cache_read = 0.3
-cache_write_5m = 3.75
-cache_write_1h = 6
-context_tokens = 400_000
-max_output_tokens = 128_000
-"""
-MODELS = ("hekiu", "claude-hekiu", "openai/gpt-5.2", "gpt-4o", "claude-opus-5-5", "claude-sonnet-5-5",
-          "text-embedding-3-small")  # fmt: skip
-# channel -> how its provider is started: one with a kind answers 404 to every other protocol
-PROVIDERS: dict[str, list[str]] = {"openrouter": [], "openai": [], "anthropic": ["--kind", "messages"]}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -130,10 +72,9 @@ def providers(provider_fronts: dict[str, Front]) -> dict[str, Front]:
 
 @pytest.fixture(scope="session")
 def haze(tmp_path_factory: pytest.TempPathFactory, provider_fronts: dict[str, Front]) -> Iterator[Haze]:
-    """A Haze with an echo channel and three pretend providers; every model costs something."""
+    """A Haze with an echo channel and a pretend provider for each other channel; every model costs something."""
     ports = {channel: front.port for channel, front in provider_fronts.items()}
-    config = HEAD + CHANNELS.format(**ports) + "".join(MODEL.format(id=model) for model in MODELS)
-    started = Haze(tmp_path_factory.mktemp("haze"), config, UPSTREAM_KEYS)
+    started = Haze(tmp_path_factory.mktemp("haze"), config(ports), UPSTREAM_KEYS)
     yield started
     started.stop()
 
