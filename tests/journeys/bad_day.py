@@ -16,9 +16,10 @@ from typing import Any
 from provider import HANG_UP, KINDS, Provider, Received, Reply, Step, right_answer
 from provider_answers import error_body
 
-WELL = 3  # events of a stream before anything goes wrong
+WELL = 4  # events of a stream before anything goes wrong: in chat and messages its first words are among them
 
 ERROR_EVENTS: dict[str, dict[str, Any]] = {
+    "chat": error_body("chat", "server_error", "broken as told"),
     "messages": {"type": "error", "error": {"type": "api_error", "message": "broken as told"}},
     "responses": {"type": "error", "code": "server_error", "message": "broken as told", "param": None},
 }
@@ -45,6 +46,11 @@ def error_event(well: Reply, protocol: str) -> Reply:
     return ending(event(ERROR_EVENTS[protocol]))(well, protocol)
 
 
+def early_error_event(well: Reply, protocol: str) -> Reply:
+    """The same before the answer has any content."""
+    return replace(well, chunks=[*(well.chunks or ())[:1], event(ERROR_EVENTS[protocol])])
+
+
 def failed_event(well: Reply, protocol: str) -> Reply:
     """End a stream with a response that failed."""
     response = {"id": "resp_pretend", "object": "response", "created_at": 1, "status": "failed", "output": [], **FAILED}
@@ -63,10 +69,14 @@ def silent(seconds: float) -> Callable[[Reply, str], Reply]:
 
 
 FAULTS: dict[str, Callable[[Reply, str], Reply]] = {
+    "400": refusing(400),
+    "401": refusing(401),
+    "402": refusing(402),
     "429": refusing(429, Retry_After="1"),
     "503": refusing(503),
     "529": refusing(529),
     "error-event": error_event,
+    "early-error-event": early_error_event,
     "failed-event": failed_event,
     "cut": ending(HANG_UP),
     "silent-5": silent(5),
@@ -75,8 +85,9 @@ FAULTS: dict[str, Callable[[Reply, str], Reply]] = {
 
 
 def event(document: dict[str, Any]) -> bytes:
-    """A server-sent event."""
-    return b"event: %s\ndata: %s\n\n" % (document["type"].encode(), json.dumps(document).encode())
+    """A server-sent event; those of a chat have no name."""
+    name = b"event: %s\n" % document["type"].encode() if "type" in document else b""
+    return name + b"data: %s\n\n" % json.dumps(document).encode()
 
 
 def answer(received: Received) -> Reply:

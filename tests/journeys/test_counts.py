@@ -96,19 +96,59 @@ FAILURES = {
     "Codex, failed response": ("Codex", "failed-event", 2, False),
     "Codex, cut": ("Codex", "cut", 2, False),
 }
-KINDS = {"Claude Code": "anthropic", "Codex": "openai"}
+NATIVE = {"Claude Code": "anthropic", "Codex": "openai"}
+
+# ---- the same where Haze translates: requests at most, and whether it ends well
+
+OF_CLAUDE_CODE = {
+    "400": (6, False),  # it takes one thing after the other out of its request
+    "401": (1, False),
+    "402": (1, False),
+    "429": (3, False),
+    "503": (3, False),
+    "529": (3, False),
+    "error-event": (2, True),
+    "early-error-event": (3, False),
+    "cut": (2, True),
+}
+OF_CODEX = {
+    "400": (1, False),
+    "401": (4, False),
+    "402": (4, False),
+    "429": (2, False),
+    "503": (4, False),
+    "529": (4, False),
+    "error-event": (2, False),
+    "early-error-event": (4, False),
+    "cut": (2, False),
+}
+TRANSLATED = {
+    ("Claude Code", "openai"): OF_CLAUDE_CODE,
+    ("Codex", "gemini"): OF_CODEX,
+    ("Codex", "anthropic"): OF_CODEX,
+}
+
+CASES = {
+    **{f"{name}": (client, NATIVE[client], fault, *rest) for name, (client, fault, *rest) in FAILURES.items()},
+    **{
+        f"{client} on {kind}, {fault}": (client, kind, fault, *rest)
+        for (client, kind), faults in TRANSLATED.items()
+        for fault, rest in faults.items()
+    },
+}
 
 
-@pytest.mark.parametrize(("client", "fault", "most", "ends_well"), FAILURES.values(), ids=FAILURES)
+@pytest.mark.parametrize(("client", "kind", "fault", "most", "ends_well"), CASES.values(), ids=CASES)
 def test_a_failing_channel_is_asked_no_more_often_than_without_haze(
-    client: str, fault: str, most: int, ends_well: bool,
+    client: str, kind: str, fault: str, most: int, ends_well: bool,
     clients: dict[str, Client], unlucky: Unlucky, counted: Callable[..., None],
 ) -> None:  # fmt: skip
     """Between the client's repetitions and Haze's own none must multiply the other."""
     front, caller = unlucky.front, unlucky.haze.caller()
     began = time.monotonic()
-    done = clients[client](front, caller.key, f"{KINDS[client]}/{fault}", bounded=True)
-    counted(client, f"provider: {fault}", most, front, unlucky.reached(fault), began)
+    done = clients[client](front, caller.key, f"{kind}/{fault}", bounded=True)
+    counted(client, f"{kind}: {fault}", most, front, unlucky.reached(fault), began)
     assert (done.returncode == 0) == ends_well, done.stdout + done.stderr
     assert 1 <= len(front.requests) <= most
-    assert 1 <= unlucky.reached(fault) <= len(front.requests)
+    # Who refused Haze itself is left alone for a minute, whoever asks.
+    assert (fault not in ("401", "402")) <= unlucky.reached(fault) <= len(front.requests)

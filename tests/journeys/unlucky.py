@@ -6,8 +6,10 @@ from pathlib import Path
 from front import Front
 from harness import HERE, ROOT, UPSTREAM_KEYS, Haze, Server, free_port
 
-FAULTS = ("429", "503", "529", "error-event", "failed-event", "cut", "silent-5", "silent-24")  # bad_day.py has them
-KINDS = ("anthropic", "openai")
+# bad_day.py has them.
+FAULTS = ("400", "401", "402", "429", "503", "529", "error-event", "early-error-event", "failed-event", "cut",
+          "silent-5", "silent-24")  # fmt: skip
+KINDS = {"anthropic": "ANTHROPIC", "openai": "OPENAI", "gemini": "OPENAI"}  # kind -> whose key its channels have
 
 CHANNEL = """
 [[channels]]
@@ -52,7 +54,7 @@ def start(folder: Path, config: str) -> Unlucky:
     script = [str(HERE / "bad_day.py"), str(port)]
     provider = Server(script, port, folder / "bad_day.log", {"PYTHONPATH": str(ROOT / "tests")})
     upstream = Front(port)
-    places = [{"kind": kind, "key": kind.upper(), "fault": fault} for kind in KINDS for fault in FAULTS]
+    places = [{"kind": kind, "key": key, "fault": fault} for kind, key in KINDS.items() for fault in FAULTS]
     channels = "".join(CHANNEL.format(port=upstream.port, **place) for place in places)
     haze = Haze(folder / "haze", config + channels, UPSTREAM_KEYS)
     return Unlucky(haze, provider, Front(haze.port), upstream)
