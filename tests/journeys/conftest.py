@@ -192,6 +192,18 @@ def openai_node(front: Front, paid: Caller, home: dict[str, str]) -> Errand:
 
 
 @pytest.fixture
+def unlucky_node(unlucky: Unlucky, home: dict[str, str]) -> Errand:
+    """Run one errand of clients/openai.mjs, or of another script, on failing channels; it asks once."""
+
+    def run(errand: str, model: str, key: str, script: str = "openai.mjs") -> dict[str, Any]:
+        base = unlucky.front.url + ("/v1" if script == "openai.mjs" else "")
+        env = {**home, "JOURNEY_KEY": key, "JOURNEY_BASE_URL": base, "JOURNEY_RETRIES": "0"}
+        return errand_of(script, errand, model, env)
+
+    return run
+
+
+@pytest.fixture
 def anthropic_node(front: Front, paid: Caller, home: dict[str, str]) -> Errand:
     """The same for clients/anthropic.mjs."""
 

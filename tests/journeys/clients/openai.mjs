@@ -1,8 +1,12 @@
 // One errand of the OpenAI Node SDK: node openai.mjs ERRAND MODEL. Prints one JSON document: what the SDK made of the answers.
 import OpenAI from 'openai'
+import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod'
+import { z } from 'zod'
 
 const [errand, model] = process.argv.slice(2)
-const client = new OpenAI({ apiKey: process.env.JOURNEY_KEY, baseURL: process.env.JOURNEY_BASE_URL })
+const client = new OpenAI({
+  apiKey: process.env.JOURNEY_KEY, baseURL: process.env.JOURNEY_BASE_URL, maxRetries: Number(process.env.JOURNEY_RETRIES ?? 2),
+})
 const text = process.env.JOURNEY_TEXT ?? 'Hello!'
 const messages = [{ role: 'user', content: text }]
 const add = {
@@ -20,6 +24,20 @@ const answer_schema = {
     strict: true,
     schema: { type: 'object', properties: { answer: { type: 'integer' } }, required: ['answer'], additionalProperties: false },
   },
+}
+
+const greeting = z.object({ text: z.string(), loud: z.boolean() })
+
+const round = async (ask) => {
+  const tools = [add]
+  const first = (await ask({ model, messages, tools })).choices[0]
+  const [call] = first.message.tool_calls
+  const result = { role: 'tool', tool_call_id: call.id, content: '42' }
+  const last = await ask({ model, messages: [...messages, first.message, result], tools })
+  return {
+    first_finish: first.finish_reason, name: call.function.name, arguments: JSON.parse(call.function.arguments),
+    content: last.choices[0].message.content, finish: last.choices[0].finish_reason,
+  }
 }
 
 const folded = (answer) => ({ text: answer.output_text, status: answer.status, usage: answer.usage })
@@ -40,21 +58,15 @@ const errands = {
     }
     return seen
   },
-  async tools() {
-    const first = await client.chat.completions.create({ model, messages, tools: [add] })
-    const [call] = first.choices[0].message.tool_calls
-    const result = { role: 'tool', tool_call_id: call.id, content: '42' }
-    const last = await client.chat.completions.create({
-      model, messages: [...messages, first.choices[0].message, result], tools: [add],
-    })
-    return {
-      first_finish: first.choices[0].finish_reason, name: call.function.name, arguments: JSON.parse(call.function.arguments),
-      content: last.choices[0].message.content, finish: last.choices[0].finish_reason,
-    }
-  },
+  tools: () => round((body) => client.chat.completions.create(body)),
+  tools_stream: () => round((body) => client.chat.completions.stream(body).finalChatCompletion()),
   async parse() {
     const answer = await client.chat.completions.parse({ model, messages, response_format: answer_schema })
     return { parsed: answer.choices[0].message.parsed ?? JSON.parse(answer.choices[0].message.content) }
+  },
+  async parse_zod() {
+    const answer = await client.chat.completions.parse({ model, messages, response_format: zodResponseFormat(greeting, 'greeting') })
+    return { parsed: answer.choices[0].message.parsed }
   },
   async responses() {
     return folded(await client.responses.create({ model, input: text }))
@@ -83,6 +95,10 @@ const errands = {
     const format = { type: 'json_schema', ...answer_schema.json_schema }
     const answer = await client.responses.parse({ model, input: text, text: { format } })
     return { parsed: answer.output_parsed ?? JSON.parse(answer.output_text) }
+  },
+  async responses_parse_zod() {
+    const answer = await client.responses.parse({ model, input: text, text: { format: zodTextFormat(greeting, 'greeting') } })
+    return { parsed: answer.output_parsed }
   },
   async embeddings() {
     const input = ['Hello!', 'Good-bye!']
