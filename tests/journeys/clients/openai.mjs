@@ -84,7 +84,7 @@ const errands = {
   async responses_tools() {
     const tools = [{ type: 'function', ...add.function }]
     const first = await client.responses.create({ model, input: text, tools })
-    const [call] = first.output
+    const call = first.output.find((item) => item.type === 'function_call')
     const result = { type: 'function_call_output', call_id: call.call_id, output: '42' }
     const last = await client.responses.create({
       model, input: [{ role: 'user', content: text }, ...first.output, result], tools,
