@@ -17,6 +17,7 @@ from haze_proxy.money.usage import Usage
 from haze_proxy.store.keys import Key
 from haze_proxy.wire import gemini
 from haze_proxy.wire.ask import Ask
+from haze_proxy.wire.responses.request_writer import OUTPUT_TOKENS_MIN
 
 # What a model may write when neither the caller nor the catalogue says: more than models without a known limit do.
 OUTPUT_TOKENS_UNKNOWN: Final = 16_384
@@ -51,7 +52,7 @@ class Terms:
     def output_limit(self, ask: Ask) -> int:
         """The most output tokens a request may lead to: the caller's own limit, else the model's, times its answers."""
         if ask.output_limit is not None:
-            return ask.output_limit
+            return max(ask.output_limit, *map(_least_limit, self.candidates))
         own = max(each.max_output_tokens or _unknown_limit(each) for each in self.candidates)
         return own * estimate.answers(ask.parsed, ask.protocol)
 
@@ -153,6 +154,11 @@ def _unknown_limit(candidate: Candidate) -> int:
     """What a model may write of which no limit is known; a translated request is given one where it needs one."""
     sent = candidate.channel.options.limit_default if _is_translated(candidate) else 0
     return max(OUTPUT_TOKENS_UNKNOWN, sent)
+
+
+def _least_limit(candidate: Candidate) -> int:
+    """Translation raises a limit that the channel's protocol does not take."""
+    return OUTPUT_TOKENS_MIN if _is_translated(candidate) and candidate.protocol == "responses" else 0
 
 
 def _look_at_media(ask: Ask, price: Price) -> None:

@@ -144,3 +144,12 @@ async def test_a_limit_that_translation_adds_is_the_one_held(tmp_path: Path, pro
         row, (received,) = await one(haze), provider.requests
         limit = received.json()["max_tokens"]
         assert (limit, row["held"]) == (32_000, held("chat", "paid", 1_000, 10_000, limit))
+
+
+async def test_a_limit_that_translation_raises_is_the_one_held(tmp_path: Path, provider: Provider) -> None:
+    """OpenAI takes none below 16 on responses: what may be written is what must be paid for."""
+    async with running(tmp_path, shop("openai-compatible", provider, protocols='["responses"]')) as haze:
+        assert (await haze.ask("chat", "paid", max_tokens=3)).status == 200
+        row, (received,) = await one(haze), provider.requests
+        assert received.json()["max_output_tokens"] == 16
+        assert row["held"] == held("chat", "paid", 1_000, 10_000, 16, max_tokens=3)

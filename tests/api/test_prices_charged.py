@@ -267,13 +267,16 @@ CHUNKED: dict[str, list[Json]] = {
 }
 
 
+HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "pretend"}
+
+
 @pytest.mark.parametrize("usages", CHUNKED.values(), ids=CHUNKED)
 async def test_usage_is_read_from_any_chunk_of_chat(shop: Haze, provider: Provider, usages: list[Json]) -> None:
     """Not every upstream sends a chunk of its own for it."""
     choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": None}
     last = {"index": 0, "delta": {}, "finish_reason": "stop"}
     documents = [
-        {"id": "x", "model": "pretend", "choices": [each], **({"usage": usage} if usage else {"usage": None})}
+        {**HEAD, "choices": [each], **({"usage": usage} if usage else {"usage": None})}
         for each, usage in zip((choice, choice, last), usages, strict=True)
     ]
     chunks = [b"data: %s\n\n" % json.dumps(document).encode() for document in documents]
