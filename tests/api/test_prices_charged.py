@@ -274,10 +274,11 @@ HEAD = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "pr
 async def test_usage_is_read_from_any_chunk_of_chat(shop: Haze, provider: Provider, usages: list[Json]) -> None:
     """Not every upstream sends a chunk of its own for it."""
     choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": None}
+    first = {**choice, "delta": {"role": "assistant", "content": "x"}}
     last = {"index": 0, "delta": {}, "finish_reason": "stop"}
     documents = [
         {**HEAD, "choices": [each], **({"usage": usage} if usage else {"usage": None})}
-        for each, usage in zip((choice, choice, last), usages, strict=True)
+        for each, usage in zip((first, choice, last), usages, strict=True)
     ]
     chunks = [b"data: %s\n\n" % json.dumps(document).encode() for document in documents]
     assert await cost(shop, Reply(chunks=[*chunks, b"data: [DONE]\n\n"]), provider, "chat", stream=True) == 300_000
