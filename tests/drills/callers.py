@@ -49,10 +49,14 @@ class Ask:
         million = self.input * INPUT_NANO_PER_MILLION + self.output * OUTPUT_NANO_PER_MILLION
         return -(-million // 1_000_000)
 
+    @property
+    def text(self) -> str:
+        """What is asked, in any protocol."""
+        return f"A drill that uses {self.input} and {self.output} tokens, pauses {self.pause_ms} ms"
+
     def body(self) -> bytes:
         """As it goes out."""
-        text = f"A drill that uses {self.input} and {self.output} tokens, pauses {self.pause_ms} ms"
-        turns = [{"role": "user", "content": text}]
+        turns = [{"role": "user", "content": self.text}]
         fields = {"max_tokens": self.max_tokens, "stream": self.stream, "messages": turns}
         return json.dumps(asking(self.protocol, "paid", **fields)).encode()
 

@@ -1,7 +1,6 @@
 """SIGTERM, as every deployment sends it: what runs is finished and paid for, and nothing is left open."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from drills import books
-from drills.callers import Ask, Heard, Load, call
+from drills.callers import TERMINAL, Ask, Heard, Load, call
 from drills.house import House, eventually, house
 from provider import Provider
 
@@ -23,12 +22,12 @@ Figure = Callable[[str], None]
 
 async def _running(haze: House, provider: Provider, key: str, asks: list[Ask]) -> list[asyncio.Task[Heard]]:
     """Requests that have reached the provider, and are not over."""
-    bodies = {ask.body() for ask in asks}
+    texts = {ask.text.encode() for ask in asks}
     tasks = [asyncio.create_task(call(haze.port, key, ask)) for ask in asks]
 
     async def reached() -> bool:
-        texts = [each.json()["messages"] for each in provider.requests]
-        return sum(json.loads(body)["messages"] in texts for body in bodies) == len(bodies)
+        bodies = b"\n".join(each.body for each in provider.requests)
+        return all(text in bodies for text in texts)
 
     await eventually(reached, "the requests are under way", 20)
     return tasks
@@ -51,7 +50,7 @@ async def test_sigterm_finishes_what_runs(
         others = asyncio.create_task(load.run(16, chance))
         idle = await asyncio.open_connection("127.0.0.1", haze.port)
         # Each has its own text, by which it is known to have reached the provider.
-        asks = [Ask(chance.choice(["chat", "messages"]), n % 2 == 0, 100 + n, 20, 300) for n in range(LONG_ANSWERS)]
+        asks = [Ask(chance.choice(list(TERMINAL)), n % 2 == 0, 100 + n, 20, 300) for n in range(LONG_ANSWERS)]
         running = await _running(haze, slow_provider, key, asks)
         stopping = asyncio.create_task(haze.stop(60))
         heard = await asyncio.gather(*running)
