@@ -9,7 +9,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-u
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 OURS := --build-deps-for editable setup.cfg
 
-.PHONY: run test check journeys drills faults bench prices lock
+.PHONY: run test check journeys drills faults bench soak prices lock
 
 run: .venv/run ## install what is missing, then serve
 	$(BIN)/haze-proxy serve
@@ -35,6 +35,9 @@ faults: .venv/test ## everything that can go wrong with a channel; prints a tabl
 
 bench: .venv/test ## what Haze costs beside a bare relay; prints a table
 	$(BIN)/python -m tests.bench
+
+soak: .venv/test ## ten minutes of load, then: what has stayed behind? MINUTES=60 for longer
+	$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)
 
 prices: .venv/test ## write haze_proxy/money/prices.json anew; its diff is the review
 	$(BIN)/python tests/tools/make_prices.py

@@ -1,12 +1,14 @@
-"""What is measured on a server that was just started and has the machine to itself: start-up time and memory."""
+"""What is measured with the machine to itself: start-up time and memory, what settlement costs, and how stores grow."""
 
 import contextlib
 from collections.abc import Callable, Sequence
 
 from . import calls
+from .growth import growth
 from .processes import resident_mb, wait_idle
 from .rows import Row, by_difference, by_turns
 from .servers import Server
+from .settlement import settlement
 
 STARTS = 5
 HELD_STREAMS = 1000
@@ -53,4 +55,9 @@ def _resident(server: Server) -> tuple[float, float]:
         return warm, with_streams
 
 
-ALONE: dict[str, Callable[[Sequence[Server]], list[Row]]] = {"start-up": start_up, "memory": memory}
+ALONE: dict[str, Callable[[Sequence[Server]], list[Row]]] = {
+    "start-up": start_up,
+    "memory": memory,
+    "settlement": settlement,
+    "rows": growth,
+}

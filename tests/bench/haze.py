@@ -70,6 +70,7 @@ class Home:
         folder.mkdir()
         self._python = [sys.executable] if tree is None else ["env", f"PYTHONPATH={tree}", sys.executable, "-P"]
         self.folder, self.port, self.config = folder, port, folder / "config.toml"
+        self.upstream_port, self.database = upstream_port, folder / "haze.db"
         self.config.write_text(_config(durability, port, upstream_port, calls))
         self.command("account", "add", EMAIL, "--credit", CREDIT_USD, "--password-stdin", stdin="a long password\n")
         limits = ["--rpm", UNLIMITED, "--tpm", UNLIMITED, "--concurrent", "10000"]
@@ -85,6 +86,11 @@ class Home:
         """The command that starts the server."""
         return [*self._program, "serve", "--port", str(self.port)]
 
+    def watched(self, counts: Path) -> list[str]:
+        """The same, for a server that adds the number of its tasks to `counts` when it gets SIGUSR1."""
+        options = ["--config", str(self.config), "serve", "--port", str(self.port)]
+        return [*self._python, "-m", "tests.bench.watched", str(counts), *options]
+
     def command(self, *words: str, stdin: str = "") -> str:
         """What one of the owner's commands printed; CommandFailed if it did not succeed."""
         done = subprocess.run(
@@ -97,11 +103,11 @@ class Home:
     def counts(self) -> dict[str, int]:
         """How many requests ended in each state, and how many charges there are; the ledger is checked before."""
         self.command("ledger", "check")
-        uri = f"file:{self.folder / 'haze.db'}?mode=ro"
+        uri = f"file:{self.database}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             states = connection.execute("SELECT state, count(*) FROM requests GROUP BY state").fetchall()
             charges = connection.execute("SELECT count(*) FROM transfers WHERE kind = 'charge'").fetchone()
-        return {**dict(states), "charges": charges[0]}
+        return {"settled": 0, **dict(states), "charges": charges[0]}
 
     @property
     def _program(self) -> list[str]:

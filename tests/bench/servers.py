@@ -59,9 +59,11 @@ def relay(folder: Path, name: str, upstream_port: int) -> Server:
     return Server(name, port, command, folder / f"{name}.log")
 
 
-def haze(folder: Path, durability: str, upstream_port: int, calls: list[Call], before: Path | None = None) -> Server:
+def haze(
+    folder: Path, durability: str, upstream_port: int, calls: list[Call], before: Path | None = None, name: str = ""
+) -> Server:
     """A Haze with its own folder, account and key; `before`: the tree of an earlier one."""
-    name, port = f"haze {durability}{' before' if before else ''}", free_port()
+    name, port = name or f"haze {durability}{' before' if before else ''}", free_port()
     home = Home(folder / name.replace(" ", "-"), durability, port, upstream_port, calls, before)
     return Server(name, port, home.serve, folder / f"{name}.log", home)
 

@@ -1,11 +1,14 @@
 """The benchmark itself works: its provider, its relay and its driver, in one tiny round without Haze."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
-from . import calls, servers
+from haze_proxy.store import database, proof
+
+from . import calls, growth, servers, settlement
 from .driver import Target, WrongAnswer
 from .lines import LINES, Line
 from .rows import by_difference, by_turns, markdown
@@ -63,3 +66,20 @@ def test_a_miss_is_said() -> None:
     assert (row.compared, row.verdict) == (1.6, "MISS")
     assert "| 1.600x |" in markdown([row])
     assert by_difference("RSS", "haze full", "MB", 60, 90, 40).verdict == "ok"
+
+
+def test_what_settlement_costs_is_measured_on_right_books(tmp_path: Path) -> None:
+    """The line drives the real store; a request that was not charged would look cheap, and is a failure."""
+    figures = settlement.measure(tmp_path, "normal", 8, 0.1)
+    assert figures.keys() == {"CPU", "p50", "p99"}
+    assert 0 < figures["p50"] <= figures["p99"]
+
+
+def test_a_store_that_was_made_large_is_a_right_one(tmp_path: Path) -> None:
+    """Copied requests are paid for like real ones; else the line would measure a store that cannot be."""
+    settlement.measure(tmp_path, "normal", 1, 0.02)
+    with closing(database.connect(str(tmp_path / "haze.db"))) as store:
+        (before,) = store.execute("SELECT count(*) FROM requests").fetchone()
+        growth.multiply(tmp_path / "haze.db", 50)
+        (after,) = store.execute("SELECT count(*) FROM requests").fetchone()
+        assert (after - before, proof.check(store)) == (49, [])

@@ -30,14 +30,14 @@ ONE_A_TOKEN = Price(input=1_000_000)
 
 
 class Engine:
-    """One process after the other on the same store. `now` is ms since 1970."""
+    """One process after the other on the same store. `now` is ms since 1970, `durability` as in config.toml."""
 
     connection: Connection
     wallet: Wallet
     books: Books
 
-    def __init__(self, path: Path, now: int) -> None:
-        self.path, self.now = path, now
+    def __init__(self, path: Path, now: int, durability: str = "normal") -> None:
+        self.path, self.now, self.durability = path, now, durability
         self.loop = asyncio.new_event_loop()
         self.failures: list[str] = []
         with closing(database.connect(str(path), "normal")) as connection:
@@ -56,7 +56,7 @@ class Engine:
         return self.run(self._start())
 
     async def _start(self) -> requests.Epoch:
-        self.connection = database_connection = database.open_async(str(self.path), "normal")
+        self.connection = database_connection = database.open_async(str(self.path), self.durability)
         await database_connection
         epoch = await database_connection.run(self._begin_epoch)
         self.keyring, self.wallet, self.watch = Keyring(), Wallet(lambda: self.now), Watch()
@@ -98,7 +98,7 @@ class Engine:
         return self.run(self._die(hold, cost, turns))
 
     async def _die(self, hold: RequestHold, cost: int, turns: int) -> "asyncio.Future[requests.Standing]":
-        done = hold.finish(_used(cost))
+        done = hold.finish(used(cost))
         for _ in range(turns):
             await asyncio.sleep(0)
         self.task.cancel()
@@ -108,7 +108,7 @@ class Engine:
 
     def settle(self, hold: RequestHold, cost: int) -> "asyncio.Future[requests.Standing]":
         """End a request that used `cost` tokens at a nano-dollar each."""
-        return self._in_loop(lambda: hold.finish(_used(cost)))
+        return self._in_loop(lambda: hold.finish(used(cost)))
 
     def void(self, hold: RequestHold) -> "asyncio.Future[requests.Standing]":
         """End a request that costs nothing."""
@@ -125,5 +125,6 @@ class Engine:
         return self.run(call())
 
 
-def _used(cost: int) -> Outcome:
+def used(cost: int) -> Outcome:
+    """An answer that used `cost` tokens at a nano-dollar each."""
     return Outcome("completed", (), Usage(input=cost), ONE_A_TOKEN)
