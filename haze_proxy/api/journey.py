@@ -207,9 +207,10 @@ class Journey:
 
         Returns the events that end the stream properly, once that is committed. Raises Unavailable when it cannot be.
         """
-        used, before = self._reckoning.counted(), self.passage.cut()
+        used = self._reckoning.counted()
+        ending = self.passage.cut(used)
         await self._finish(self._outcome("balance ran out", used, estimated=True))
-        return before + self.passage.last_words((used.total_input, used.output))
+        return ending
 
     async def broken(self, error: HazeError) -> None:
         """The stream cannot go on: charged is what was reported as final. The channel is blamed for its own fault.

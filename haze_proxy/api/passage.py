@@ -16,7 +16,8 @@ from haze_proxy.channels.faults import PassedOn, Unspeakable
 from haze_proxy.errors import BadRequest
 from haze_proxy.gate.terms import Terms
 from haze_proxy.money import estimate
-from haze_proxy.wire import gemini, translate
+from haze_proxy.money.usage import Usage
+from haze_proxy.wire import events, gemini, translate
 from haze_proxy.wire.ask import Ask
 from haze_proxy.wire.ending import at_the_limit
 from haze_proxy.wire.events import Context
@@ -50,14 +51,11 @@ class Passage:
             return translate.answer(parsed, self.translated)
         return orjson.dumps(gemini.fix_answer(parsed, self.seed)) if self.fixed else body
 
-    def cut(self) -> bytes:
-        """End the stream here, as if its limit were reached: what goes out before `last_words`."""
-        return self.stream.cut() if isinstance(self.stream, translate.Stream) else b""
-
-    def last_words(self, tokens: tuple[int, int]) -> bytes:
-        """The events that end a stream that was cut; `tokens` of input and output are charged."""
+    def cut(self, charged: Usage) -> bytes:
+        """The events that end the stream here, as if its limit were reached; `charged` is what they tell as used."""
         if isinstance(self.stream, translate.Stream):
-            return self.stream.held
+            return self.stream.cut(_told(charged)) + self.stream.held
+        tokens = (charged.total_input, charged.output)
         return at_the_limit(self.meter, self.wants, tokens, with_usage=not self.meter.hides_usage)
 
     def refusal(self, refused: PassedOn) -> tuple[int, bytes] | None:
@@ -65,6 +63,17 @@ class Passage:
         if self.translated is None:
             return None
         return translate.error(refused.upstream_status, refused.error, self.translated)
+
+
+def _told(used: Usage) -> events.Usage:
+    return events.Usage(
+        used.input,
+        used.cache_read,
+        used.cache_write_5m + used.cache_write_1h,
+        used.cache_write_1h,
+        used.output,
+        used.reasoning,
+    )
 
 
 def passage(ask: Ask, terms: Terms, wants: str, seed: str) -> Passage:

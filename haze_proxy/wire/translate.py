@@ -13,7 +13,7 @@ import orjson
 from haze_proxy.errors import BadRequest, HazeError, Overloaded, RateLimited, UpstreamFailed, UpstreamSilent
 from haze_proxy.wire import chat, messages, responses, seal
 from haze_proxy.wire.conversation import Conversation
-from haze_proxy.wire.events import Context, Event, Failed, Problem, Stopped
+from haze_proxy.wire.events import Context, Event, Failed, Problem, Stopped, Usage, Used
 from haze_proxy.wire.messages.errors import message as anthropics_words
 from haze_proxy.wire.meter import Meter
 from haze_proxy.wire.naming import Restorer, call_ids, fit
@@ -202,12 +202,15 @@ class Stream:
         out = self._write(self._reader.feed(passing)) if passing else b""
         return out + self._end()
 
-    def cut(self) -> bytes:
-        """End the answer here, properly, as if its output limit had been met: sets `held`, gives what goes before."""
+    def cut(self, usage: Usage) -> bytes:
+        """End the answer here, properly, as if its output limit had been met: sets `held`, gives what goes before.
+
+        `usage` is what the client is told that it used.
+        """
         if self._over:
             return b""
         self._over = True
-        out = self._writer.feed([*self._path.close(), Stopped("length")])
+        out = self._writer.feed([*self._path.close(), Used(usage), Stopped("length")])
         self.held = self._writer.close()
         return out
 

@@ -8,6 +8,7 @@ from wire.lint import events
 from wire.translating import ESTIMATE, asked, call, chunks, delta, folded, named, recorded, streamed
 
 from haze_proxy.wire import translate
+from haze_proxy.wire.events import Usage
 from haze_proxy.wire.meter import Meter
 from haze_proxy.wire.translate import Stream
 
@@ -405,6 +406,10 @@ def test_nothing_but_a_whole_answer_ends_a_stream() -> None:
 def test_a_stream_can_be_ended_where_the_money_ends() -> None:
     """As if its limit had been met: the open block is closed, and the client knows why."""
     stream = Stream(asked("messages", "chat"), Meter("chat"))
-    early = stream.feed(chunks(delta(content="Hi"))[0]) + stream.cut()
-    assert fold("messages", early + stream.held)["stop_reason"] == "max_tokens"
-    assert stream.cut() == b""
+    charged = Usage(input=7, cache_read=5, output=9)
+    early = stream.feed(chunks(delta(content="Hi"))[0]) + stream.cut(charged)
+    body = fold("messages", early + stream.held)
+    assert body["stop_reason"] == "max_tokens"
+    usage = [body["usage"][name] for name in ("input_tokens", "cache_read_input_tokens", "output_tokens")]
+    assert usage == [7, 5, 9]
+    assert stream.cut(charged) == b""
