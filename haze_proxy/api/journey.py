@@ -150,12 +150,15 @@ class Journey:
         """A chunk has come; now it is written."""
         self._read_at = self._clock()
 
-    def delivered(self) -> bool:
-        """Something was written: keep the hold ahead. False once the account cannot pay for what comes next.
+    def delivered(self, passed: bytes) -> bool:
+        """A chunk was dealt with, and `passed` was written: keep the hold ahead. False once the account cannot pay for
+        what comes next.
 
         Every chunk asks, so first whether there is anything to do.
         """
-        self.wrote_at = now = self._clock()
+        now = self._clock()
+        if passed:
+            self.wrote_at = now
         if now - self._read_at > BLOCKED_S:
             self._unblocked_at = now
         seconds = now - self._started

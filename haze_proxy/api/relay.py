@@ -180,7 +180,7 @@ async def _copy(journey: Journey, answer: Answer, response: web.StreamResponse, 
     while meter.state == "open":
         if passing:
             await response.write(passing)
-        if not journey.delivered() and stream.between_events:
+        if not journey.delivered(passing) and stream.between_events:
             return None
         chunk = await answer.chunk()
         journey.received()

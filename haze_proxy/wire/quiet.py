@@ -17,6 +17,11 @@ class Quiet:
         self._asked = asked
         self._held: list[Event] = []
 
+    @property
+    def withholds(self) -> bool:
+        """Whether reasoning waits."""
+        return bool(self._held)
+
     def feed(self, events: Iterable[Event]) -> list[Event]:
         """The events that may go out now."""
         if self._asked:

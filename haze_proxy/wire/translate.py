@@ -145,6 +145,7 @@ class _Reader(Protocol):
 class _Writer(Protocol):
     begun: bool
 
+    def begin(self) -> bytes: ...
     def feed(self, events: Iterable[Event]) -> bytes: ...
     def close(self) -> bytes: ...
     def fail(self, problem: Problem) -> bytes: ...
@@ -156,6 +157,11 @@ class _Path:
     def __init__(self, context: Context) -> None:
         self._restorer = Restorer(context.tools)
         self._quiet = Quiet(asked=context.shows_reasoning)
+
+    @property
+    def withholds(self) -> bool:
+        """Whether there is an answer already that the client is not told."""
+        return self._quiet.withholds
 
     def feed(self, events: list[Event]) -> list[Event]:
         return self._quiet.feed(self._restorer.feed(events))
@@ -232,7 +238,10 @@ class Stream:
         for n, event in enumerate(events):
             if isinstance(event, Failed):
                 return self._fail(events[:n], event.problem)
-        return self._writer.feed(self._path.feed(events))
+        passing = self._path.feed(events)
+        # Whoever waited for minutes of reasoning that he is not shown would have no line that could be kept alive.
+        begin = self._writer.begin() if self._path.withholds else b""
+        return begin + self._writer.feed(passing)
 
     def _fail(self, before: list[Event], found: Problem) -> bytes:
         out = self._writer.feed(self._path.feed(before))

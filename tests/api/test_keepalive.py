@@ -1,13 +1,11 @@
 """A silent stream says that it lives, in its own protocol, and never inside of something."""
 
 import asyncio
-import json
 
-import aiohttp
 import pytest
-from gateway import HELLO, PATHS, Haze
+from gateway import HELLO, Haze
+from line import Line, tick
 from provider import Provider, Reply, events
-from wire.lint import lint
 
 from haze_proxy.api.keepalive import KEEPALIVES
 from haze_proxy.wire.keepalive import KEEPALIVE
@@ -16,37 +14,8 @@ BOTH = pytest.mark.parametrize("protocol", ["chat", "messages"])
 WITH_USAGE = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-class Line:
-    """A client that reads what comes, as it comes."""
-
-    def __init__(self, response: aiohttp.ClientResponse, protocol: str) -> None:
-        self.response = response
-        self.protocol = protocol
-        self.got = b""
-
-    async def until(self, wanted: bytes) -> None:
-        """Read until all of `wanted` has come."""
-        async with asyncio.timeout(5):
-            while wanted not in self.got:
-                self.got += await self.response.content.readany()
-
-    async def to_the_end(self) -> bytes:
-        async with asyncio.timeout(5):
-            body = self.got + await self.response.content.read()
-        lint(self.protocol, body)
-        return body
-
-
 async def opened(haze: Haze, protocol: str) -> Line:
-    body = {"model": "paid", "messages": HELLO, "max_tokens": 9, **WITH_USAGE}
-    headers = {"Authorization": f"Bearer {haze.key}"}
-    data = json.dumps(body).encode()
-    return Line(await haze.session.post(haze.url + PATHS[protocol], data=data, headers=headers), protocol)
-
-
-async def tick(haze: Haze, seconds: float) -> None:
-    haze.clock[0] += seconds
-    await haze.app[KEEPALIVES].tick()
+    return await Line.opened(haze, protocol, {"model": "paid", "messages": HELLO, "max_tokens": 9, **WITH_USAGE})
 
 
 @BOTH

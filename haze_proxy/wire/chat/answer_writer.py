@@ -55,6 +55,10 @@ class Writer:
         self._closing = self._head + b'{},"logprobs":null,"finish_reason":%s}]' + usage + b"}\n\n"
         self._answer = _Answer(context)
 
+    def begin(self) -> bytes:
+        """The beginning of the answer, if nothing was written yet."""
+        return b"" if self.begun else self._chunk({})
+
     def feed(self, events: Iterable[Event]) -> bytes:
         """The bytes of the next events."""
         written: list[bytes] = []
@@ -70,7 +74,7 @@ class Writer:
         answer = self._answer
         rest = [self._chunk(delta) for delta in answer.unfinished()]
         if not self.begun:
-            rest.append(self._chunk({"content": ""}))
+            rest.append(self.begin())
         finish = self._closing % orjson.dumps(answer.finish_reason)
         return b"".join((*rest, finish, self._usage() if self._context.include_usage else b"", DONE))
 

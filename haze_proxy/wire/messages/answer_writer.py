@@ -110,6 +110,11 @@ class Writer(_Answer):
         self._out: list[bytes] = []
         self._head = b""  # of the deltas of the open block
 
+    def begin(self) -> bytes:
+        """The beginning of the answer, if nothing was written yet."""
+        self._begin()
+        return self._taken()
+
     def feed(self, events: Iterable[Event]) -> bytes:
         """The bytes of the next events."""
         self.take(events)

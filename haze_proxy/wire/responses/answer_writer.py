@@ -116,6 +116,11 @@ class Writer(_Answer):
         self._place: dict[str, Any] = {}  # where the open block stands
         self._head = b""  # of its deltas
 
+    def begin(self) -> bytes:
+        """The beginning of the answer, if nothing was written yet."""
+        self._begin()
+        return self._taken()
+
     def feed(self, events: Iterable[Event]) -> bytes:
         """The bytes of the next events."""
         self.take(events)
