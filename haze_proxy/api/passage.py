@@ -109,7 +109,8 @@ def _translated(ask: Ask, candidate: Candidate, wants: str, seed: str) -> Passag
     read = replace(read, source=wants).with_facts(**_facts(ask, seed))
     hides = wants == spoken == "chat" and not read.context.include_usage
     meter = Meter(spoken, hide_usage=hides)
-    translated = None if wants == spoken else read
+    # The body is the attempt's, and let go of with it; what stays is needed for the answer.
+    translated = None if wants == spoken else replace(read, body=b"")
     made = Passage(wants, spoken, read.body, meter, meter, seed, translated, dropped=read.dropped)
     return _with_stream(made, candidate)
 
