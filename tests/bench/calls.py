@@ -1,5 +1,6 @@
 """The requests of the benchmark, each with what a right answer to it must hold."""
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ class Call:
     """One kind of request, and what its answer must hold.
 
     `chunks`: how many its stream must bring, 0 if it does not stream. `shows_usage`: the client asked to see it.
+    `spoken`: the protocol of the channel that has the model, where that is another one.
     """
 
     protocol: str
@@ -24,6 +26,12 @@ class Call:
     body: bytes
     chunks: int = 0
     shows_usage: bool = True
+    spoken: str = ""
+
+    @property
+    def channel(self) -> str:
+        """The protocol of the channel that has the model."""
+        return self.spoken or self.protocol
 
     def request(self, headers: str) -> bytes:
         """The HTTP request with these extra header lines (each ended by CRLF)."""
@@ -80,6 +88,13 @@ def messages_stream(chunks: int, delay_ms: int) -> Call:
     turn = {"role": "user", "content": [{"type": "text", "text": PROSE * 12}]}
     body = {"model": model, "max_tokens": 1024, "stream": True, "messages": [turn]}
     return Call("messages", model, _json(body), chunks)
+
+
+def elsewhere(call: Call, spoken: str) -> Call:
+    """The same request for a model whose channel speaks another protocol only."""
+    model = call.model.replace("bench-", f"bench-{spoken}-for-", 1)
+    body = call.body.replace(call.model.encode(), model.encode(), 1)
+    return dataclasses.replace(call, model=model, body=body, spoken=spoken)
 
 
 def held_stream() -> Call:

@@ -71,7 +71,7 @@ class Home:
         self._python = [sys.executable] if tree is None else ["env", f"PYTHONPATH={tree}", sys.executable, "-P"]
         self.folder, self.port, self.config = folder, port, folder / "config.toml"
         self.upstream_port, self.database = upstream_port, folder / "haze.db"
-        self.config.write_text(_config(durability, port, upstream_port, calls))
+        self.config.write_text(config(durability, port, upstream_port, calls))
         self.command("account", "add", EMAIL, "--credit", CREDIT_USD, "--password-stdin", stdin="a long password\n")
         limits = ["--rpm", UNLIMITED, "--tpm", UNLIMITED, "--concurrent", "10000"]
         self.key = self.command("key", "add", EMAIL, *limits).strip()
@@ -114,9 +114,11 @@ class Home:
         return [*self._python, "-m", "haze_proxy", "--config", str(self.config)]
 
 
-def _config(durability: str, port: int, upstream_port: int, calls: list[Call]) -> str:
+def config(durability: str, port: int, upstream_port: int, calls: list[Call]) -> str:
+    """The config.toml of a Haze that serves these calls, each on a channel of its protocol."""
+
     def models(protocol: str) -> list[str]:
-        return sorted({call.model for call in calls if call.protocol == protocol})
+        return sorted({call.model for call in calls if call.channel == protocol})
 
     def quoted(protocol: str) -> str:
         return ", ".join(f'"{model}"' for model in models(protocol))

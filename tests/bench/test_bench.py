@@ -1,5 +1,7 @@
 """The benchmark itself works: its provider, its relay and its driver, in one tiny round without Haze."""
 
+import json
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from haze_proxy.store import database, proof
 
-from . import calls, growth, servers, settlement
+from . import calls, growth, haze, servers, settlement
 from .driver import Target, WrongAnswer
 from .lines import LINES, Line
 from .rows import by_difference, by_turns, markdown
@@ -28,6 +30,19 @@ def test_every_line_can_be_measured(line: Line, relays: Sequence[Target]) -> Non
     rows = line.measure(line, relays, 1)
     assert {row.target for row in rows} == {"again"}
     assert all(row.relay > 0 for row in rows)
+
+
+def test_a_translated_line_asks_a_channel_of_another_protocol() -> None:
+    """Otherwise it would measure the native way twice, and look very good."""
+    native = calls.messages_stream(3, 1)
+    there = calls.elsewhere(native, "chat")
+    read = tomllib.loads(haze.config("full", 1, 2, [native, there]))
+    assert {row["kind"]: row["models"] for row in read["channels"]} == {
+        "openai": [there.model],
+        "anthropic": [native.model],
+    }
+    assert there.protocol == "messages"
+    assert json.loads(there.body) == {**json.loads(native.body), "model": there.model}
 
 
 def test_a_stream_can_be_held_open(relays: Sequence[Target]) -> None:

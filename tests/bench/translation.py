@@ -1,8 +1,9 @@
-"""What translation costs: CPU of a stream beside the meter of a native one, and of a long request.
+"""What the pure part of translation costs: CPU of a stream beside the meter of a native one, and of a long request.
 
     .venv/bin/python -m tests.bench.translation
 
-The whole of a relayed native chunk costs about 47 µs of CPU (DESIGN §11); what stands here comes on top of it.
+It is for work on haze_proxy/wire. `make bench` measures the whole gateway, over HTTP: there a relayed native chunk
+costs about 47 µs of CPU, and what stands here comes on top of it.
 """
 
 import json
