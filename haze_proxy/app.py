@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,20 +20,24 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.health import Change, Health
 from haze_proxy.config import Config
 from haze_proxy.context import CLIENT, CLOCK, DIRECTORY, HEALTH, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
+from haze_proxy.errors import Unavailable
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
 from haze_proxy.gate.balance import balance
 from haze_proxy.gate.body import BODIES, BODY_TIMEOUT_S, MAX_BODY_MIB, BodyShare
+from haze_proxy.gate.claims import CLAIMS, Claims
 from haze_proxy.gate.errors import errors
+from haze_proxy.gate.idempotency import idempotency as asked_before
 from haze_proxy.gate.rate_limit import PACES, Paces
 from haze_proxy.gate.request_log import REFUSALS, Refusals, request_log
 from haze_proxy.gate.settlement import Books
 from haze_proxy.lists import LISTS, Lists
 from haze_proxy.money.receipt import usd
 from haze_proxy.money.wallet import Wallet
-from haze_proxy.store import channel_health, refusals, requests
+from haze_proxy.store import channel_health, idempotency, refusals, requests
 from haze_proxy.store.changes import Changes, Watch
 from haze_proxy.store.database import Connection, StoreError, only_server, open_async, transaction
+from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.writer import Writer
@@ -41,6 +45,8 @@ from haze_proxy.store.writer import Writer
 log = logging.getLogger(__name__)
 
 MINUTE_S: Final = 60
+# Digests of used keys, of those that are older than a day.
+FORGOTTEN_A_MINUTE: Final = 5_000
 # To write a last event to those who are told to come again.
 GOODBYE_S: Final = 2
 INTERRUPTED: Final = (
@@ -65,7 +71,7 @@ def create_app(
     `fatal` is told in one line when the process must end because the store cannot be trusted any more.
     """
     keyring, wallet = Keyring(), Wallet(_now_ms)
-    books, paces, refused = Books(wallet), Paces(clock), Refusals()
+    books, paces, claims, refused = Books(wallet), Paces(clock), Claims(clock), Refusals()
     directory = Live(Directory(settings, environ))
     shared: dict[web.AppKey[Any], object] = {
         DIRECTORY: directory,
@@ -77,6 +83,7 @@ def create_app(
         KEYRING: keyring,
         WALLET: wallet,
         PACES: paces,
+        CLAIMS: claims,
         REFUSALS: refused,
         BOOKS: books,
         BODIES: BodyShare(),
@@ -84,8 +91,8 @@ def create_app(
         BODY_TIMEOUT_S: body_timeout_s,
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
-    # errors( request_log( auth( rate_limit( balance( handler ))))): errors stands at the root, before every mount.
-    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), balance(books))
+    # errors( request_log( auth( rate_limit( idempotency( balance( handler )))))): errors stands at the root.
+    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), asked_before(claims), balance(books))
 
     root = web.Application(middlewares=[errors], client_max_size=settings.server.max_body_mib * 2**20)
     for name, value in shared.items():
@@ -96,7 +103,8 @@ def create_app(
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
-    root.cleanup_ctx.extend([partial(store, settings=settings, fatal=fatal), refusal_rows, upstream, lists, keepalives])
+    opened = partial(store, settings=settings, fatal=fatal), partial(used_keys, path=settings.store.path)
+    root.cleanup_ctx.extend([*opened, refusal_rows, upstream, lists, keepalives])
     return root
 
 
@@ -169,6 +177,46 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
             await connection.close()
 
 
+async def used_keys(app: web.Application, *, path: str) -> AsyncIterator[None]:
+    """Who asks with an `Idempotency-Key` is looked up on a connection of its own; what is too old is forgotten."""
+
+    def forget() -> None:
+        app[CLAIMS].forget()
+        if (writer := app[BOOKS].writer).ready:
+            writer.submit(partial(idempotency.forget, now_ms=_now_ms(), most=FORGOTTEN_A_MINUTE), urgent=False)
+
+    reader = open_async(path, "normal")
+    async with reader, each_minute(forget):
+        app[CLAIMS].look = partial(_charged, reader)
+        yield
+
+
+async def _charged(reader: Connection, key: bytes) -> Keyed | None:
+    try:
+        return await reader.run(idempotency.find, key, _now_ms())
+    except sqlite3.Error as error:
+        log.error("The store cannot be read: %s. A request with an Idempotency-Key is refused.", error)
+        raise Unavailable("Haze cannot read its store right now. Try again in a moment.", retry_after_s=1) from error
+
+
+@asynccontextmanager
+async def each_minute(work: Callable[[], None]) -> AsyncIterator[None]:
+    """Inside, `work` is done once a minute."""
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(MINUTE_S)
+            work()
+
+    task = asyncio.create_task(run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def refusal_rows(app: web.Application) -> AsyncIterator[None]:
     """One row a minute for each key and reason that was refused."""
 
@@ -178,16 +226,8 @@ async def refusal_rows(app: web.Application) -> AsyncIterator[None]:
                 partial(refusals.add, minute=int(time.time() // MINUTE_S), counts=counts), urgent=False
             )
 
-    async def each_minute() -> None:
-        while True:
-            await asyncio.sleep(MINUTE_S)
-            write()
-
-    task = asyncio.create_task(each_minute())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with each_minute(write):
+        yield
     write()
 
 

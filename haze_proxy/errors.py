@@ -10,6 +10,7 @@ HazeError               500  a mistake of Haze's own, in the owner's log
 ├── NotFound            404  no such route
 │   └── ModelNotFound   404  no such model, or not for this key
 ├── MethodNotAllowed    405  wrong method; `Allow` names the right ones
+├── Conflict            409  this `Idempotency-Key` was used before, and there is no answer to repeat
 ├── RateLimited         429  this key's limit, or the provider's
 ├── Unavailable         503  Haze itself cannot serve now: store, memory, stopping
 │   ├── NoChannel       503  no available channel for the model
@@ -23,7 +24,7 @@ whether to repeat the request.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Self
 
 NO, YES, AFTER, MAYBE = "no", "yes", "after `Retry-After`", "after `Retry-After`, if there is one"
 
@@ -48,6 +49,12 @@ class HazeError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+
+    def again(self) -> Self:
+        """The same for somebody else, without the traceback, which holds the request it was raised for."""
+        other = self.__class__.__new__(self.__class__, *self.args)
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 class BadRequest(HazeError):
@@ -123,6 +130,17 @@ class MethodNotAllowed(HazeError):
     def __init__(self, message: str, *, allow: Iterable[str]) -> None:
         super().__init__(message)
         self.allow = ", ".join(allow)
+
+
+class Conflict(HazeError):
+    status = 409
+    when = "this `Idempotency-Key` was used before, and there is no answer to repeat"
+    openai_type = "invalid_request_error"
+    openai_code = "idempotency_conflict"
+    anthropic_type = "conflict_error"
+    retry = NO
+    # All official SDKs repeat a 409 otherwise.
+    final = True
 
 
 class RateLimited(HazeError):

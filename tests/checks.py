@@ -21,6 +21,7 @@ TABLE: dict[int, tuple[tuple[str, str | None], str]] = {
     403: (("permission_error", None), "permission_error"),
     404: (("not_found_error", "model_not_found"), "not_found_error"),
     405: (("invalid_request_error", None), "invalid_request_error"),
+    409: (("invalid_request_error", "idempotency_conflict"), "conflict_error"),
     413: (("invalid_request_error", None), "request_too_large"),
     415: (("invalid_request_error", None), "invalid_request_error"),
     429: (("rate_limit_error", "rate_limit_exceeded"), "rate_limit_error"),
@@ -30,7 +31,7 @@ TABLE: dict[int, tuple[tuple[str, str | None], str]] = {
     504: (("server_error", None), "timeout_error"),
     529: (("server_error", None), "overloaded_error"),
 }
-FINAL = {401, 402, 403, 404, 405}
+FINAL = {401, 402, 403, 404, 405, 409}
 
 
 def refused(answer: Answer, protocol: str, status: int, *, code: str | None = "") -> str:

@@ -18,6 +18,7 @@ PUBLISHED: list[tuple[int, str, str | None, str, str]] = [
     (404, "not_found_error", None, "not_found_error", "no"),
     (404, "not_found_error", "model_not_found", "not_found_error", "no"),
     (405, "invalid_request_error", None, "invalid_request_error", "no"),
+    (409, "invalid_request_error", "idempotency_conflict", "conflict_error", "no"),
     (413, "invalid_request_error", None, "request_too_large", "no"),
     (415, "invalid_request_error", None, "invalid_request_error", "no"),
     (429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error", "after `Retry-After`"),

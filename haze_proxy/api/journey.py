@@ -5,8 +5,7 @@ Every ending is one synchronous `hold.finish`; whoever must not go on before the
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -79,18 +78,6 @@ class Journey:
     def request_id(self) -> str:
         """The receipt's id."""
         return self.request[REQUEST_ID]
-
-    @contextmanager
-    def cancelled_when_left(self) -> Iterator[None]:
-        """Inside, the task is cancelled when the caller goes away, and its upstream with it."""
-        connection = self._connection
-        if connection is not None:
-            connection.cancel_when_left(asyncio.current_task())
-        try:
-            yield
-        finally:
-            if connection is not None:
-                connection.cancel_when_left(None)
 
     @property
     def caller_is_gone(self) -> bool:

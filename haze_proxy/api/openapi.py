@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from haze_proxy.api.relay import COST_HEADER
 from haze_proxy.context import Endpoint
 from haze_proxy.errors import TABLE, HazeError, MethodNotAllowed
+from haze_proxy.gate import claims
 from haze_proxy.gate.rate_limit import ANTHROPIC_HEADERS, OPENAI_HEADERS
 from haze_proxy.wire import ask, envelope
 
@@ -42,12 +43,15 @@ OF_PROTOCOL: Final[dict[str, tuple[tuple[str, str, str, str], ...]]] = {
 VERSION: Final = ("header", "anthropic-version", "string", "With it, errors come in Anthropic's envelope.")
 # Statuses that a route without a body can have; one with a body can have all of them.
 WITHOUT_BODY: Final = frozenset({401, 403, 500})
-FREE: Final = frozenset({402})
+# Those that only a route with a price can have.
+PAID: Final = frozenset({402, 409})
+KEY: Final = ("header", claims.KEY, "string", "The same key and body again: the same answer, charged once.")
 HEADERS: Final = {
     "request-id": "The id of the request and of its receipt.",
     "x-request-id": "The same id.",
     "x-upstream-request-id": "The provider's own id of the request.",
     COST_HEADER: "What the answer cost, an exact decimal; not on streams.",
+    "x-haze-replayed": "The answer is that of another request with the same `Idempotency-Key`: this one.",
     "Retry-After": "Whole seconds to wait, from 1 to 60.",
     "x-should-retry": '"false": repeating the request cannot help.',
     **{name: "A limit of this key." for row in OPENAI_HEADERS.values() for name in row},
@@ -139,8 +143,9 @@ def _operation(endpoint: Endpoint, handler: Handler) -> Json:
 
 def _parameters(endpoint: Endpoint) -> list[Json]:
     named = [_parameter("path", name, "string", "") for name in PLACEHOLDER.findall(endpoint.path)]
-    listed = (*OF_PATH.get(endpoint.path, ()), *OF_PROTOCOL.get(endpoint.protocol, ()))
-    return [*named, *(_parameter(*row) for row in listed), *([_parameter(*VERSION)] if _is_shared(endpoint) else [])]
+    listed = [*OF_PATH.get(endpoint.path, ()), *OF_PROTOCOL.get(endpoint.protocol, ())]
+    listed += [VERSION] * _is_shared(endpoint) + [KEY] * (endpoint.reads == "paid")
+    return [*named, *(_parameter(*row) for row in listed)]
 
 
 def _parameter(place: str, name: str, kind: str, text: str) -> Json:
@@ -166,7 +171,8 @@ def _answer(endpoint: Endpoint) -> Json:
     names: tuple[str, ...] = IDS
     if endpoint.reads == "paid":
         limits = ANTHROPIC_HEADERS if endpoint.protocol == "messages" else OPENAI_HEADERS
-        names = (*IDS, "x-upstream-request-id", COST_HEADER, *(name for row in limits.values() for name in row))
+        kept = "x-upstream-request-id", COST_HEADER, "x-haze-replayed"
+        names = (*IDS, *kept, *(name for row in limits.values() for name in row))
         if endpoint.protocol in STREAMED:
             content[STREAM] = {"schema": {"type": "string"}}
     return {"description": "The answer.", "headers": _references(names), "content": content}
@@ -184,7 +190,7 @@ def _is_possible(endpoint: Endpoint, row: type[HazeError]) -> bool:
     if row is MethodNotAllowed:
         return False
     if endpoint.reads:
-        return endpoint.reads == "paid" or row.status not in FREE
+        return endpoint.reads == "paid" or row.status not in PAID
     named = ({404} if "{" in endpoint.path else set()) | ({400} if endpoint.path in OF_PATH else set())
     return row.status in WITHOUT_BODY | named
 

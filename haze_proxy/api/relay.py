@@ -20,6 +20,8 @@ from haze_proxy.channels.client import Answer
 from haze_proxy.channels.faults import PassedOn
 from haze_proxy.context import ASK, RUNNING
 from haze_proxy.errors import HazeError, Unavailable, UpstreamFailed
+from haze_proxy.gate.claims import streaming
+from haze_proxy.gate.connection import cancelled_when_left
 from haze_proxy.money import receipt
 from haze_proxy.wire import envelope
 
@@ -114,7 +116,8 @@ async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
 async def _stream(journey: Journey) -> web.StreamResponse:
     begun: Begun | None = None
     try:
-        with journey.cancelled_when_left():
+        # And its upstream with it.
+        with cancelled_when_left(journey.request):
             begun = await _begin(journey)
             if begun.whole is None:
                 # A task of its own: each chunk wakes every coroutine that waits for it, and here the gate would be ten.
@@ -147,6 +150,7 @@ def _response(journey: Journey, answer: Answer) -> web.StreamResponse:
 async def _pass_on(journey: Journey, answer: Answer, first: bytes) -> web.StreamResponse:
     """From the first byte to the last. The upstream's failures end here; the caller's go on up."""
     response = _response(journey, answer)
+    streaming(journey.request)
     await response.prepare(journey.request)
     try:
         with journey.request.app[KEEPALIVES].on(journey, response):

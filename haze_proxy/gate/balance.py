@@ -10,6 +10,7 @@ from haze_proxy.channels.directory import Candidate, Directory, session_of
 from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID, WALLET
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter
+from haze_proxy.gate.claims import CLAIM
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
 from haze_proxy.gate.terms import Terms, terms
 from haze_proxy.money import estimate, receipt
@@ -82,12 +83,12 @@ def _place(books: Books, request: web.Request) -> RequestHold:
     slice_tokens = request.app[DIRECTORY].value.config.billing.output_slice_tokens
     amount = max(each.worth(ask, slice_tokens) for each in found)
     try:
-        return books.open(request[REQUEST_ID], key, ask, amount)
+        return books.open(request[REQUEST_ID], key, ask, amount, request.get(CLAIM))
     except ShortError as short:
         limited = _limited(ask, found, short.available)
         if limited is None:
             raise PaymentRequired(_too_little(request, short)) from short
-        return books.open(request[REQUEST_ID], key, ask, limited)
+        return books.open(request[REQUEST_ID], key, ask, limited, request.get(CLAIM))
 
 
 def _limited(ask: Ask, found: tuple[Terms, ...], available: int) -> int | None:

@@ -6,6 +6,8 @@ does not, because its provider bills it anyway.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -78,6 +80,19 @@ class HttpConnection(RequestHandler):
         )
         response.force_close()
         return response
+
+
+@contextmanager
+def cancelled_when_left(request: web.Request) -> Iterator[None]:
+    """Inside, the task is cancelled when the caller goes away. Under another server than ours it is not."""
+    connection = request.protocol if isinstance(request.protocol, HttpConnection) else None
+    if connection is not None:
+        connection.cancel_when_left(asyncio.current_task())
+    try:
+        yield
+    finally:
+        if connection is not None:
+            connection.cancel_when_left(None)
 
 
 class HttpServer(web.Server):

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 from haze_proxy.context import ASK, CALLER, DIRECTORY, ENDPOINT
 from haze_proxy.errors import HazeError, RateLimited
 from haze_proxy.gate import body, limiter
+from haze_proxy.gate.idempotency import REPLAYED
 from haze_proxy.gate.limiter import Pace
 from haze_proxy.gate.settlement import HOLD
 from haze_proxy.store.keys import Key
@@ -66,8 +67,9 @@ async def _paid(paces: Paces, request: web.Request, handler: Handler) -> web.Str
         body.let_go(request)
         pace.running -= 1
         if HOLD not in request:
-            # Refused, here or by the next gate: nothing was used.
-            pace.requests.take(paces.clock(), -1, key.requests_per_minute)
+            # Refused, here or by the next gates: nothing was used. Another request's answer is a request all the same.
+            if REPLAYED not in request:
+                pace.requests.take(paces.clock(), -1, key.requests_per_minute)
             correct(request, 0)
 
 

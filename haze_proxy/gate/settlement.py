@@ -13,6 +13,7 @@ from aiohttp import web
 
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.errors import Unavailable
+from haze_proxy.gate.claims import Claim
 from haze_proxy.money import receipt
 from haze_proxy.money.prices import Price
 from haze_proxy.money.usage import Usage
@@ -94,8 +95,8 @@ class Books:
             raise Unavailable("Haze is starting. Try again in a moment.", retry_after_s=1)
         return self._writer
 
-    def open(self, request_id: str, key: Key, ask: Ask, amount: int) -> RequestHold:
-        """Set `amount` nano-dollars aside and queue the opening row.
+    def open(self, request_id: str, key: Key, ask: Ask, amount: int, claim: Claim | None = None) -> RequestHold:
+        """Set `amount` nano-dollars aside and queue the opening row. A `claim` is told how it ends.
 
         Raises ShortError when they are not there, Unavailable when nothing can be written.
         """
@@ -110,18 +111,21 @@ class Books:
             ask.model,
             int(self._clock() * 1000),
             amount,
+            None if claim is None else claim.keyed,
         )
         try:
-            settle = partial(self._settle, opened, key)
+            settle = partial(self._settle, opened, key, claim)
             hold: RequestHold = self.wallet.place(key.account_id, key.id, amount, settle)
         except BaseException:
             self.writer.give_back()
             raise
+        if claim is not None:
+            claim.held = True
         settle.keywords["opening"] = self.writer.submit(partial(requests.begin, opened=opened), urgent=False)
         return hold
 
     def _settle(
-        self, opened: Opened, key: Key, hold: RequestHold, outcome: Outcome, *, opening: Entry
+        self, opened: Opened, key: Key, claim: Claim | None, hold: RequestHold, outcome: Outcome, *, opening: Entry
     ) -> asyncio.Future[Standing]:
         # If the opening row is still waiting, the ending one says all of it.
         opening.cancelled = True
@@ -129,7 +133,9 @@ class Books:
         if not ended.cost:
             # Nothing is taken, so nothing has to come back first: whoever was refused may ask again at once.
             hold.release()
-        work, then = partial(requests.end, ended=ended), partial(self._committed, key, hold, ended)
+        if claim is not None and ended.state == "void":
+            claim.ends(charged=False)
+        work, then = partial(requests.end, ended=ended), partial(self._committed, key, claim, hold, ended)
         # Nobody waits for a void to be written.
         return self.writer.submit(work, then, urgent=ended.state == "settled").done
 
@@ -153,7 +159,9 @@ class Books:
             ended.server_tools = orjson.dumps(dict(usage.server_tools)).decode()
         return ended
 
-    def _committed(self, key: Key, hold: RequestHold, ended: Ended, result: Any) -> None:
+    def _committed(self, key: Key, claim: Claim | None, hold: RequestHold, ended: Ended, result: Any) -> None:
+        if claim is not None:
+            claim.ends(charged=isinstance(result, Standing))
         if isinstance(result, Standing):
             self.wallet.set_balance(key.account_id, result.balance)
             spent = result.spent
@@ -162,7 +170,7 @@ class Books:
         if isinstance(result, Unavailable):
             # Whoever waited was told so and pays nothing. The row will say it, and keeps its place until it can.
             unpaid = _unpaid(ended)
-            self.writer.later(partial(requests.end, ended=unpaid), partial(self._committed, key, hold, unpaid))
+            self.writer.later(partial(requests.end, ended=unpaid), partial(self._committed, key, claim, hold, unpaid))
         else:
             self.writer.give_back()
 

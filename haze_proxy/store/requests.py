@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from haze_proxy.store import keys, transfers
+from haze_proxy.store import idempotency, keys, transfers
+from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keys import Spent
 from haze_proxy.store.transfers import Transfer
 
 
 @dataclass(slots=True)
 class Opened:
-    """What is known of a request when it is admitted. `held` is nano-dollars, times are ms."""
+    """What is known of a request when it is admitted. `held` is nano-dollars, times are ms; `keyed` if it has a key."""
 
     id: str
     epoch: int
@@ -23,6 +24,7 @@ class Opened:
     model: str
     opened_at: int
     held: int
+    keyed: Keyed | None = None
 
 
 @dataclass(slots=True)
@@ -126,6 +128,8 @@ def end(connection: sqlite3.Connection, ended: Ended) -> Standing:
     paid = min(ended.cost, ended.payable, transfers.balance(connection, name)) if ended.cost else 0
     _write(connection, ended, ended.cost - paid)
     _charge(connection, ended, name, paid)
+    if opened.keyed is not None and ended.state == "settled":
+        idempotency.keep(connection, opened.keyed, ended.ended_at)
     spent = keys.spend(connection, opened.key_id, ended.cost, ended.ended_at)
     return Standing(transfers.balance(connection, name), spent)
 

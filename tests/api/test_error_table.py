@@ -1,5 +1,6 @@
 """The whole table of errors through HTTP: every row can be met, and every wrong turn ends in a row of it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from checks import TABLE, exchange, locked, parts, refused, untouched
-from gateway import ECHO, PAID, PATHS, Answer, Haze, channel, running
+from gateway import ECHO, PAID, PATHS, Answer, Haze, asking, channel, running
 from provider import HANG, Provider, Reply, error_body
 
 from haze_proxy.api.routes import LEADING, ROUTES, UNVERSIONED, VERSIONED
@@ -205,6 +206,16 @@ async def _wrong_method(haze: Haze, _: Provider, protocol: str) -> Answer:
     return await haze.get(PATHS[protocol])
 
 
+async def _key_of_another(haze: Haze, provider: Provider, protocol: str) -> Answer:
+    provider.script(Reply(late=HANG))
+    key, path = {"Idempotency-Key": "k"}, PATHS[protocol]
+    first = asyncio.create_task(haze.post(path, asking(protocol, "paid", max_tokens=100), headers=key))
+    await provider.received(1)
+    answer = await haze.post(path, asking(protocol, "paid", max_tokens=101), headers=key)
+    assert (await first).status == 504
+    return answer
+
+
 async def _too_large(haze: Haze, _: Provider, protocol: str) -> Answer:
     return await haze.ask(protocol, padding="x" * 2**20)
 
@@ -249,6 +260,7 @@ ROWS: list[tuple[int, Cause, dict[str, Any], bool]] = [
     (404, _no_model, {}, False),
     (404, _not_for_this_key, {}, False),
     (405, _wrong_method, {}, False),
+    (409, _key_of_another, {}, False),
     (413, _too_large, {}, False),
     (415, _unknown_coding, {}, False),
     (429, _too_fast, {}, True),
@@ -272,7 +284,7 @@ async def test_every_row_can_be_met_in_both_envelopes(
     told = 503 if (status, protocol) == (529, "chat") else status
     refused(answer, protocol, told, **usual)
     assert ("Retry-After" in answer.headers) == waits
-    final = status in (401, 402, 403, 404, 405) or cause is _no_channel
+    final = status in (401, 402, 403, 404, 405, 409) or cause is _no_channel
     assert ("x-should-retry" in answer.headers) == final
     assert house.balance() == 10_000_000_000
 

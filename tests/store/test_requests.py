@@ -7,7 +7,7 @@ import pytest
 
 from haze_proxy.store import database, requests, transfers
 from haze_proxy.store.keys import Spent
-from haze_proxy.store.requests import AlreadyEndedError, Ended, Opened, Standing
+from haze_proxy.store.requests import AlreadyEndedError, Ended, Standing
 
 NOW = 1_800_000_000_000
 
@@ -27,7 +27,9 @@ def test_an_admitted_request_is_open(books, open_request) -> None:
     """Should the process die now, the owner can see what was under way."""
     opened = open_request(books, books.account())
     row = _row(books)
-    assert {name: row[name] for name in Opened.__dataclass_fields__} == dataclasses.asdict(opened)
+    told = dataclasses.asdict(opened)
+    assert told.pop("keyed") is None
+    assert {name: row[name] for name in told} == told
     assert (row["state"], row["ended"], row["cost"]) == ("open", None, 0)
 
 
@@ -43,6 +45,7 @@ def test_an_end_writes_all_that_is_known(books, open_request) -> None:
     tokens = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
     expected = dataclasses.asdict(opened) | facts | dict(zip(tokens, (1, 2, 3, 4, 5, 6), strict=True))
     expected |= {"state": "settled", "ended": "completed", "cost": 30, "shortfall": 1, "extended": 5}
+    expected |= {"idempotency_key": None, "idempotency_body": expected.pop("keyed")}
     assert dict(_row(books)) == expected
 
 
