@@ -48,7 +48,8 @@ async def attempt(journey: Journey) -> Begun:
         else:
             body = await client.read(answer)
             whole = _whole(journey, body)
-            begun = Begun(answer, body=body, whole=whole, shown=journey.passage.whole(body, whole))
+            shown = journey.passage.whole(body, whole, stream=journey.ask.stream)
+            begun = Begun(answer, body=body, whole=whole, shown=shown)
         return begun
     finally:
         if begun is None or begun.whole is not None:

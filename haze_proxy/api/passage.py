@@ -45,10 +45,13 @@ class Passage:
     fixed: bool = False
     dropped: tuple[str, ...] = ()
 
-    def whole(self, body: bytes, parsed: dict[str, Any]) -> bytes:
-        """A whole answer for the client. Raises the HazeError that it means where it is no answer."""
+    def whole(self, body: bytes, parsed: dict[str, Any], *, stream: bool) -> bytes:
+        """A whole answer for the client. Raises the HazeError that it means where it is no answer.
+
+        `stream`: he asked for one. Some upstreams ignore that; where his answer is written here, he gets it.
+        """
         if self.translated is not None:
-            return translate.answer(parsed, self.translated)
+            return translate.answer(parsed, self.translated, stream=stream)
         return orjson.dumps(gemini.fix_answer(parsed, self.seed)) if self.fixed else body
 
     def cut(self, charged: Usage) -> bytes:

@@ -108,7 +108,7 @@ async def _told_whole(journey: Journey, begun: Begun) -> web.Response:
         kept[LIMITED] = f"max_output_tokens={journey.ask.limited_to}"
     kept.update(_dropped(journey))
     if journey.passage.translated is not None:
-        kept["Content-Type"] = "application/json"
+        kept["Content-Type"] = "text/event-stream" if journey.ask.stream else "application/json"
     kept[COST_HEADER] = receipt.usd(cost)
     return web.Response(status=begun.answer.status, body=shown, headers=kept)
 

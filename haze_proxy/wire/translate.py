@@ -90,14 +90,19 @@ def _named(dropped: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if 0 < len(name) <= NAME_CHARACTERS_MAX)[:DROPPED_MAX]
 
 
-def answer(parsed: object, translated: Translated) -> bytes:
-    """A channel's whole answer for the client. Raises the HazeError that it means where it is no answer."""
+def answer(parsed: object, translated: Translated, *, stream: bool = False) -> bytes:
+    """A channel's whole answer for the client, as a stream for one who asked for that. Raises the HazeError that it
+    means where it is no answer.
+    """
     events = PROTOCOLS[translated.target].read_answer(obj(parsed))
     if events and isinstance(events[-1], Failed):
         raise fault(events[-1].problem, translated.source)
     path = _Path(translated.context)
     restored = [*path.feed(events), *path.close()]
     try:
+        if stream:
+            writer = PROTOCOLS[translated.source].Writer(translated.context)
+            return bytes(writer.feed(restored) + writer.close())
         return orjson.dumps(PROTOCOLS[translated.source].write_answer(restored, translated.context))
     except orjson.JSONEncodeError:
         raise UpstreamFailed(NO_ANSWER) from None

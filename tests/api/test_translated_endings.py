@@ -71,6 +71,17 @@ async def test_a_stream_with_a_reason_to_stop_and_no_done_is_whole(tmp_path: Pat
         await one_row(haze, "settled", "completed", RIGHT)
 
 
+@each(PAIRS)
+async def test_a_whole_answer_to_a_request_for_a_stream_is_streamed(tmp_path: Path, way: Way) -> None:
+    """Some upstreams ignore `stream`; Claude Code takes JSON for an empty stream, and asks and pays again."""
+    async with Provider() as provider, running(tmp_path, way.config(provider.url)) as haze:
+        provider.script(Reply(body=whole(way.spoken, model="paid")))
+        answer = await haze.post(PATHS[way.client], way.ask(stream=True))
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/event-stream")
+        assert says(way.client, fold(way.client, answer.body))["text"] == "Hello there!"
+        await one_row(haze, "settled", "completed", RIGHT)
+
+
 # ---- the upstream fails ----
 
 BROKEN: dict[str, Callable[[str], Reply]] = {
