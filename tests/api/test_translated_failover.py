@@ -131,3 +131,21 @@ async def test_a_request_is_let_go_of_once_its_answer_begins(tmp_path: Path, way
         assert journey.ask.body == b""
         assert journey.ask.parsed == {}
         asking.cancel()
+
+
+@each(PAIRS)
+@STREAM
+async def test_an_answer_that_was_paid_for_is_told_again(tmp_path: Path, way: Way, stream: bool) -> None:
+    """Under the key of the first request: in the client's words, and neither asked for nor charged twice."""
+    headers = {"Idempotency-Key": "once"}
+    async with Provider() as provider, running(tmp_path, way.config(provider.url)) as haze:
+        first = await haze.post(PATHS[way.client], way.ask(stream=stream), headers=headers)
+        check(way, first, stream=stream)
+        again = await haze.post(PATHS[way.client], way.ask(stream=stream), headers=headers)
+        if stream:
+            assert again.status == 409
+        else:
+            assert (again.status, again.body) == (200, first.body)
+        assert len(provider.requests) == 1
+        (row,) = await haze.ended()
+        assert row["cost"] == RIGHT
