@@ -103,15 +103,26 @@ def unlucky(unlucky_house: Unlucky) -> Unlucky:
     return unlucky_house
 
 
-@pytest.fixture(autouse=True)
+TRAVELLED = pytest.StashKey[set[Haze]]()
+
+
+@pytest.fixture(scope="module", autouse=True)
 def the_books_balance(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a journey did, the ledger adds up afterwards."""
+    """Whatever the journeys of a file did, the ledgers add up afterwards."""
+    travelled = request.config.stash.setdefault(TRAVELLED, set())
+    travelled.clear()
+    yield
+    for each in travelled:
+        each.command("ledger", "check")
+
+
+@pytest.fixture(autouse=True)
+def has_travelled(request: pytest.FixtureRequest) -> None:
+    """Note which Hazes a journey goes through."""
     used = [request.getfixturevalue(name) for name in ("haze", "shipped") if name in request.fixturenames]
     if "unlucky" in request.fixturenames:
         used.append(request.getfixturevalue("unlucky").haze)
-    yield
-    for each in used:
-        each.command("ledger", "check")
+    request.config.stash[TRAVELLED].update(used)
 
 
 COUNTED = pytest.StashKey[list[tuple[str, str, int, int, int, float]]]()

@@ -72,7 +72,7 @@ def test_python_carries_a_tool_call_and_its_result(model: str, stream: bool, cli
 
 @pytest.mark.parametrize("model", MODELS)
 def test_python_counts_tokens_for_free(model: str, client: anthropic.Anthropic, front: Front) -> None:
-    """Counting happens all the time and must cost nothing (the ledger is checked after every journey)."""
+    """Counting happens all the time and must cost nothing (the ledger is checked after the journeys)."""
     assert client.messages.count_tokens(model=model, messages=HELLO).input_tokens > 0
     assert [seen.status for seen in front.requests] == [200]
 

@@ -144,9 +144,9 @@ def test_a_failing_channel_is_asked_no_more_often_than_without_haze(
     clients: dict[str, Client], unlucky: Unlucky, counted: Callable[..., None],
 ) -> None:  # fmt: skip
     """Between the client's repetitions and Haze's own none must multiply the other."""
-    front, caller = unlucky.front, unlucky.haze.caller()
+    front, key = unlucky.front, unlucky.key
     began = time.monotonic()
-    done = clients[client](front, caller.key, f"{kind}/{fault}", bounded=True)
+    done = clients[client](front, key, f"{kind}/{fault}", bounded=True)
     counted(client, f"{kind}: {fault}", most, front, unlucky.reached(fault), began)
     assert (done.returncode == 0) == ends_well, done.stdout + done.stderr
     assert 1 <= len(front.requests) <= most

@@ -23,7 +23,7 @@ SAID = "Hello there!"
 def test_codex_leaves_a_silent_stream(unlucky: Unlucky, codex: Run) -> None:
     """What the next journey relies on: without a sign of life Codex breaks off, and would ask and pay again."""
     impatient = {**CODEX_PATIENCE, "stream_idle_timeout_ms": 2000}
-    done = codex(unlucky.front, unlucky.haze.caller().key, "openai/silent-5", **impatient)
+    done = codex(unlucky.front, unlucky.key, "openai/silent-5", **impatient)
     assert done.returncode != 0
     assert "idle timeout" in done.stderr
     assert len(unlucky.front.requests) == 1
@@ -74,12 +74,13 @@ SDKS: list[Callable[[Front, str, Mapping[str, str]], str]] = [
 
 def test_a_sign_of_life_keeps_every_client(unlucky: Unlucky, home: dict[str, str], claude: Run, codex: Run) -> None:
     """Codex takes no comment for one, the SDKs' helpers take no event they do not know: all wait at the same time."""
-    front, key = unlucky.front, unlucky.haze.caller().key
+    front, key = unlucky.front, unlucky.key
     began = time.monotonic()
-    with ThreadPoolExecutor(len(SDKS) + 2) as pool:
+    with ThreadPoolExecutor(len(SDKS) + 3) as pool:
         said = {sdk.__name__: pool.submit(sdk, front, key, home) for sdk in SDKS}
         runs = {
             "claude": pool.submit(claude, front, key, "--model", OF_ANTHROPIC),
+            "claude, translated for": pool.submit(claude, front, key, "--model", OF_OPENAI),
             "codex": pool.submit(codex, front, key, OF_OPENAI, **CODEX_PATIENCE),
         }
     texts = {name: sdk.result() for name, sdk in said.items()}
@@ -101,7 +102,7 @@ def test_a_client_in_node_learns_why_its_stream_broke_off(
     script: str, errand: str, model: str, suffix: str, unlucky: Unlucky, home: dict[str, str]
 ) -> None:
     """Node throws away what was not read when a line breaks; people would see "terminated" and nothing else."""
-    env = {**home, "JOURNEY_KEY": unlucky.haze.caller().key, "JOURNEY_BASE_URL": unlucky.front.url + suffix}
+    env = {**home, "JOURNEY_KEY": unlucky.key, "JOURNEY_BASE_URL": unlucky.front.url + suffix}
     seen = errand_of(script, errand, model, env)
     assert "broke off" in seen["message"]
     assert len(unlucky.front.requests) == 1

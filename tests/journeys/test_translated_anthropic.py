@@ -166,7 +166,7 @@ def test_python_raises_the_right_error(fault: str, stream: bool, unlucky: Unluck
     """Errors come in this protocol's own envelope, whatever the channel's was."""
     expected, status, kind = FAULTS[fault]
     ask: Any = {"model": f"openai/{fault}", "max_tokens": 64, "messages": HELLO, "stream": stream}
-    with anthropic.Anthropic(api_key=unlucky.haze.caller().key, base_url=unlucky.front.url, max_retries=0) as client:
+    with anthropic.Anthropic(api_key=unlucky.key, base_url=unlucky.front.url, max_retries=0) as client:
 
         def refused() -> anthropic.APIStatusError | None:
             with pytest.raises(anthropic.APIStatusError) as caught:
@@ -181,7 +181,7 @@ def test_python_raises_the_right_error(fault: str, stream: bool, unlucky: Unluck
 @pytest.mark.parametrize("fault", ["error-event", "cut"])
 def test_python_does_not_take_half_an_answer_for_whole(fault: str, unlucky: Unlucky) -> None:
     """A stream that breaks raises, after words that came."""
-    key = unlucky.haze.caller().key
+    key = unlucky.key
     words: list[str] = []
     with (
         anthropic.Anthropic(api_key=key, base_url=unlucky.front.url, max_retries=0) as client,

@@ -143,7 +143,7 @@ NODE_CLASSES = {400: "BadRequestError", 429: "RateLimitError", 502: "InternalSer
 def test_python_raises_the_right_error(fault: str, stream: bool, unlucky: Unlucky) -> None:
     """The provider's own words where they are the caller's business, and none about the owner's account."""
     expected, status, says = FAULTS[fault]
-    key, base = unlucky.haze.caller().key, f"{unlucky.front.url}/v1"
+    key, base = unlucky.key, f"{unlucky.front.url}/v1"
     with openai.OpenAI(api_key=key, base_url=base, max_retries=0) as client:
 
         def refused() -> openai.APIStatusError | None:
@@ -160,7 +160,7 @@ def test_python_raises_the_right_error(fault: str, stream: bool, unlucky: Unluck
 @pytest.mark.parametrize("fault", ["error-event", "cut"])
 def test_python_does_not_take_half_an_answer_for_whole(fault: str, unlucky: Unlucky) -> None:
     """A stream that breaks raises, after words that came."""
-    key = unlucky.haze.caller().key
+    key = unlucky.key
     with openai.OpenAI(api_key=key, base_url=f"{unlucky.front.url}/v1", max_retries=0) as client:
         stream = client.chat.completions.create(model=f"anthropic/{fault}", messages=HELLO, stream=True)
         with pytest.raises(openai.APIError):
@@ -212,7 +212,7 @@ def test_a_key_nobody_issued_is_refused_as_everywhere(openai_node: Errand, front
 def test_node_raises_the_right_error(fault: str, status: int, unlucky: Unlucky, unlucky_node: Errand) -> None:
     """The same for the other SDK."""
     errand = "stream" if "event" in fault else "chat"
-    key = unlucky.haze.caller().key
+    key = unlucky.key
 
     def refused() -> dict[str, Any] | None:
         seen = unlucky_node(errand, f"anthropic/{fault}", key)

@@ -1,6 +1,7 @@
 """A Haze whose channels have one fault each, and the pretend provider that has them all."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from front import Front
@@ -35,6 +36,11 @@ class Unlucky:
     provider: Server
     front: Front
     upstream: Front
+
+    @cached_property
+    def key(self) -> str:
+        """The key of a caller who can pay."""
+        return self.haze.caller().key
 
     def reached(self, fault: str) -> int:
         """Return how many requests came through to the provider's path with this fault."""
