@@ -23,12 +23,14 @@ COUNTS_AT_ONCE: Final = 32
 
 @dataclass(slots=True)
 class Bucket:
-    """One limit of one key. Times are seconds of a monotonic clock."""
+    """One limit of one key, and the rate at which it was used last. Times are seconds of a monotonic clock."""
 
     earned_at: float = 0.0
+    per_minute: int = 0
 
     def wait(self, now: float, cost: float, per_minute: int, burst: float) -> float:
         """Seconds until `cost` units could be taken; 0 if they can be taken now. Takes nothing."""
+        self._keep_units(now, per_minute)
         interval = MINUTE_S / per_minute
         # What is larger than the whole bucket passes when the bucket is full, and is paid off afterwards.
         full = min(cost, burst)
@@ -37,16 +39,25 @@ class Bucket:
 
     def take(self, now: float, cost: float, per_minute: int) -> None:
         """Take units; a negative cost gives them back."""
+        self._keep_units(now, per_minute)
         self.earned_at = max(self.earned_at, now) + cost * MINUTE_S / per_minute
 
     def left(self, now: float, per_minute: int, burst: float) -> int:
         """Whole units that could be taken now."""
+        self._keep_units(now, per_minute)
         interval = MINUTE_S / per_minute
         return max(0, math.floor(burst - max(0.0, self.earned_at - now) / interval + 1e-6))
 
     def full_in(self, now: float) -> float:
         """Seconds until the bucket is full again."""
         return max(0.0, self.earned_at - now)
+
+    def _keep_units(self, now: float, per_minute: int) -> None:
+        """Where the limit was changed, what was taken is earned at the new rate from now on."""
+        if per_minute != self.per_minute:
+            if self.per_minute and self.earned_at > now:
+                self.earned_at = now + (self.earned_at - now) * self.per_minute / per_minute
+            self.per_minute = per_minute
 
 
 @dataclass(slots=True)

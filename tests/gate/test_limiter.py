@@ -88,3 +88,15 @@ def test_the_burst_is_a_sixth_and_at_least_ten(per_minute: int, burst: int) -> N
 def test_retry_after_is_whole_seconds_from_one_to_sixty(wait: float, told: int) -> None:
     """Claude Code gives up above a minute; 0 would be a loop."""
     assert retry_after(wait) == told
+
+
+def test_a_changed_limit_holds_at_once() -> None:
+    """What was taken stays taken, in units: a raised limit lets its key go on, and a lowered one is no gift."""
+    bucket = Bucket()
+    for _ in range(10):
+        bucket.take(0.0, 1, 1)
+    assert bucket.wait(0.0, 1, 1, 10) == pytest.approx(60)
+    assert bucket.left(0.0, 60, 10) == 0
+    assert bucket.wait(0.0, 1, 60, 10) == pytest.approx(1)
+    assert bucket.wait(0.0, 1, 6000, 1000) == 0
+    assert bucket.wait(0.0, 1, 1, 10) == pytest.approx(60)
