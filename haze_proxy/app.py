@@ -13,13 +13,26 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from haze_proxy.address import networks
 from haze_proxy.api import openapi, routes
 from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.health import Change, Health
 from haze_proxy.config import Config
-from haze_proxy.context import CLIENT, CLOCK, DIRECTORY, HEALTH, KEYRING, REQUEST_ID, RUNNING, WALLET, Live
+from haze_proxy.context import (
+    CLIENT,
+    CLOCK,
+    DIRECTORY,
+    HEALTH,
+    KEYRING,
+    PROXIES,
+    REQUEST_ID,
+    RUNNING,
+    STORE,
+    WALLET,
+    Live,
+)
 from haze_proxy.errors import Unavailable
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.auth import auth
@@ -35,12 +48,14 @@ from haze_proxy.lists import LISTS, Lists
 from haze_proxy.money.receipt import usd
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store import channel_health, idempotency, refusals, requests
+from haze_proxy.store.access import Access
 from haze_proxy.store.changes import Changes, Watch
-from haze_proxy.store.database import Connection, StoreError, only_server, open_async, transaction
+from haze_proxy.store.database import Connection, StoreError, only_server, open_async, read_only, transaction
 from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.writer import Writer
+from haze_proxy.web import pages
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +97,8 @@ def create_app(
         KEEPALIVES: KeepAlives(clock),
         KEYRING: keyring,
         WALLET: wallet,
+        STORE: Access(partial(_remember, keyring, wallet)),
+        PROXIES: networks(settings.server.trusted_proxies),
         PACES: paces,
         CLAIMS: claims,
         REFUSALS: refused,
@@ -94,16 +111,18 @@ def create_app(
     # errors( request_log( auth( rate_limit( idempotency( balance( handler )))))): errors stands at the root.
     gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), asked_before(claims), balance(books))
 
-    root = web.Application(middlewares=[errors], client_max_size=settings.server.max_body_mib * 2**20)
+    root = web.Application(middlewares=[errors(pages.error)], client_max_size=settings.server.max_body_mib * 2**20)
     for name, value in shared.items():
         root[name] = value
     root.router.add_get("/healthz", alive)
     root.router.add_get("/readyz", ready)
     root.router.add_get("/openapi.json", openapi.page(routes.ROUTES, settings.server.public_url))
+    pages.mount(root, settings, clock)
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
-    opened = partial(store, settings=settings, fatal=fatal), partial(used_keys, path=settings.store.path)
+    path = settings.store.path
+    opened = partial(store, settings=settings, fatal=fatal), partial(reads, path=path), partial(used_keys, path=path)
     root.cleanup_ctx.extend([*opened, refusal_rows, upstream, lists, keepalives])
     return root
 
@@ -175,6 +194,15 @@ async def store(app: web.Application, *, settings: Config, fatal: Callable[[str]
             await connection.run(requests.end_epoch, epoch.id, _now_ms())
         finally:
             await connection.close()
+
+
+async def reads(app: web.Application, *, path: str) -> AsyncIterator[None]:
+    """The connection that pages read on: never the writer's."""
+    reader = read_only(path)
+    await reader
+    app[STORE].begin(reader, app[BOOKS].writer)
+    yield
+    await reader.close()
 
 
 async def used_keys(app: web.Application, *, path: str) -> AsyncIterator[None]:

@@ -136,7 +136,7 @@ CODES = click.IntRange(1, CODES_MAX)
 def password_hash(from_stdin: bool) -> str | None:
     """What is stored of a password that was read or asked for; None where nobody is there to be asked."""
     # Here and not above: only this command needs it, and it takes a while to load.
-    from argon2 import PasswordHasher
+    from haze_proxy import passwords
 
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
@@ -146,7 +146,7 @@ def password_hash(from_stdin: bool) -> str | None:
         return None
     if not password:
         raise click.ClickException("The password is empty.")
-    return PasswordHasher().hash(password)
+    return passwords.hashed(password)
 
 
 def model_ids(listed: str | None) -> tuple[str, ...] | None:

@@ -7,10 +7,13 @@ from typing import Generic, TypeVar
 
 from aiohttp import web
 
+from haze_proxy import address
+from haze_proxy.address import Network
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.health import Health
 from haze_proxy.money.wallet import Wallet
+from haze_proxy.store.access import Access
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.keys import Key
 from haze_proxy.wire.ask import Ask
@@ -46,6 +49,9 @@ HEALTH = web.AppKey("health", Health)
 CLOCK = web.AppKey[Callable[[], float]]("clock")
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
+STORE = web.AppKey("store", Access)
+# The networks whose X-Forwarded-For is believed.
+PROXIES = web.AppKey[tuple[Network, ...]]("proxies", tuple)
 # The tasks that relay an answer now.
 RUNNING = web.AppKey[set["asyncio.Task[object]"]]("running", set)
 
@@ -54,3 +60,8 @@ ENDPOINT = web.RequestKey("endpoint", Endpoint)
 CALLER = web.RequestKey("caller", Key)
 ASK = web.RequestKey("ask", Ask)
 CANDIDATES = web.RequestKey[tuple[Candidate, ...]]("candidates", tuple)
+
+
+def caller_address(request: web.BaseRequest, proxies: tuple[Network, ...]) -> str:
+    """Where a request comes from, as far as the proxies in front of Haze are believed."""
+    return address.caller(request.remote, request.headers.getall("X-Forwarded-For", []), proxies)

@@ -15,9 +15,11 @@ from aiohttp import web
 from haze_proxy import config
 from haze_proxy.app import create_app, take_over
 from haze_proxy.config import ConfigError
-from haze_proxy.context import DIRECTORY, KEYRING
+from haze_proxy.context import DIRECTORY, KEYRING, STORE
 from haze_proxy.gate.connection import Runner
+from haze_proxy.store import accounts
 from haze_proxy.store.database import StoreError
+from haze_proxy.web.site import SITE
 
 log = logging.getLogger("haze_proxy")
 
@@ -75,6 +77,7 @@ async def _run(app: web.Application, config_path: Path, stop: Stop, host: str, p
         _settle_down()
         _listen(app, config_path, stop)
         _greet(app, config_path, site)
+        await _invite(app)
         await stop.asked.wait()
     finally:
         await runner.cleanup()
@@ -127,6 +130,13 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
         say("\nNobody has a key yet. Make an account and its first key:")
         say(f"  {command} account add you@example.com --credit 5")
         say(f"  {command} key add you@example.com")
+
+
+async def _invite(app: web.Application) -> None:
+    """Show the link that makes an administrator, as long as there is none: it is kept nowhere, and works once."""
+    if not await app[STORE].read(accounts.has_admin):
+        say("\nNobody administers this Haze yet. Whoever opens this link first does; it works once, until Haze stops:")
+        say(f"  {app[SITE].invitation_url}")
 
 
 def _models(ids: list[str]) -> str:

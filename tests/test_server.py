@@ -143,6 +143,24 @@ def test_the_first_start_says_where_it_is_and_what_to_do(start: Start) -> None:
     assert "Nobody has a key" not in "".join(again.lines)
 
 
+def test_the_link_of_the_first_administrator_is_shown_until_there_is_one(start: Start) -> None:
+    """No default password; each start shows another link, and none when somebody administers."""
+    first = start()
+    first.says("/register?invitation=")
+    assert first.stop() == 0
+    second = start()
+    second.says("/register?invitation=")
+    links = [line.strip() for server in (first, second) for line in server.lines if "invitation=" in line]
+    assert len(set(links)) == 2
+    assert all(link.startswith("http://127.0.0.1:8080/register?invitation=") for link in links)
+    assert second.stop() == 0
+    command = haze(second.folder, "account", "add", "owner@example.com", "--admin", "--password-stdin")
+    assert subprocess.run(command, input=b"correct horse battery\n", timeout=30, check=False).returncode == 0
+    third = start()
+    assert make_key(third)
+    assert "invitation=" not in "".join(third.lines)
+
+
 def test_a_start_with_a_channel_of_everything_is_short(start: Start) -> None:
     """It waits for no upstream, and does not print what four hundred models are called."""
     star = 'name = "star"\nkind = "openai-compatible"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["*"]\n'

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from haze_proxy.context import CALLER
+from haze_proxy.address import networks, within
+from haze_proxy.context import CALLER, PROXIES, caller_address
 from haze_proxy.errors import Forbidden, Unauthorized
 from haze_proxy.store import keys
 from haze_proxy.store.keyring import Keyring
@@ -20,10 +21,17 @@ def auth(keyring: Keyring, clock: Callable[[], float] = time.time) -> Middleware
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[CALLER] = identify(keyring, request.headers, clock())
+        request[CALLER] = key = identify(keyring, request.headers, clock())
+        if key.addresses is not None:
+            _check_address(key.addresses, caller_address(request, request.app[PROXIES]))
         return await handler(request)
 
     return gate
+
+
+def _check_address(allowed: tuple[str, ...], address: str) -> None:
+    if not within(address, networks(allowed)):
+        raise Forbidden(f"This API key may not be used from the address {address}.")
 
 
 def identify(keyring: Keyring, headers: Mapping[str, str], now_s: float) -> Key:

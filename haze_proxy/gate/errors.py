@@ -8,11 +8,12 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed, HTTPNotFound
 
 from haze_proxy.context import ENDPOINT, REQUEST_ID
@@ -25,22 +26,37 @@ MESSAGES_PATH: Final = re.compile(r"/+(v1/+)*messages(/|$)")
 MODELS_PATH: Final = re.compile(r"/+(v1/+)*models(/|$)")
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Render what is raised below. An answer that has begun is the relay's to end: nothing is raised after that."""
-    request[REQUEST_ID] = new_request_id()
-    try:
-        return await handler(request)
-    except (ConnectionError, asyncio.CancelledError):
-        raise
-    except Exception as error:
-        if isinstance(error, HTTPException) and error.status < HTTPStatus.BAD_REQUEST:
+# An error as a page, or None where nobody looks at a page.
+PageError = Callable[[web.Request, HazeError], web.Response | None]
+
+
+def errors(page: PageError) -> Middleware:
+    """A gate that renders what is raised below: as a page for people, else in the caller's protocol.
+
+    An answer that has begun is the relay's to end: nothing is raised after that.
+    """
+
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[REQUEST_ID] = new_request_id()
+        try:
+            return await handler(request)
+        except (ConnectionError, asyncio.CancelledError):
             raise
-        if request.writer.output_size > 0:
-            # The status line has left: only a cut line can say that the rest is missing.
-            raise ConnectionAbortedError("The answer had begun.") from error
-        # Not kept in a name: the error's traceback holds this frame, and with it the request and its body.
-        return render(request, _told(request, error))
+        except Exception as error:
+            if isinstance(error, HTTPException) and error.status < HTTPStatus.BAD_REQUEST:
+                raise
+            if request.writer.output_size > 0:
+                # The status line has left: only a cut line can say that the rest is missing.
+                raise ConnectionAbortedError("The answer had begun.") from error
+            # Not kept in a name: the error's traceback holds this frame, and with it the request and its body.
+            return _rendered(request, _told(request, error), page)
+
+    return gate
+
+
+def _rendered(request: web.Request, error: HazeError, page: PageError) -> web.Response:
+    return page(request, error) or render(request, error)
 
 
 def render(request: web.BaseRequest, error: HazeError) -> web.Response:

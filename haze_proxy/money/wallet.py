@@ -149,6 +149,11 @@ class Wallet:
         spent = self.spent.get(key_id, 0)
         return account.has or 0, account.held, spent, None if left is None else max(0, left)
 
+    def of_account(self, account_id: int) -> tuple[int, int]:
+        """(balance, held) of an account, in nano-dollars."""
+        account = self._account(account_id)
+        return account.has or 0, account.held
+
     def resets_at(self, key_id: int) -> int | None:
         """When a key's budget begins anew (ms since 1970); None where it has none, or has it once."""
         budget = self._budget(key_id)

@@ -44,6 +44,31 @@ def find(connection: sqlite3.Connection, email: str) -> Account:
     return _account(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a login is judged by. No `password_hash`: this account cannot log in."""
+
+    account_id: int
+    password_hash: str | None
+    is_disabled: bool
+
+
+def login(connection: sqlite3.Connection, email: str) -> Login | None:
+    """What is known of an e-mail address; None where it has no account."""
+    row = connection.execute("SELECT id, password_hash, disabled_at FROM accounts WHERE email = ?", (email,)).fetchone()
+    return None if row is None else Login(row["id"], row["password_hash"], row["disabled_at"] is not None)
+
+
+def set_password(connection: sqlite3.Connection, account_id: int, password_hash: str) -> None:
+    """Let an account log in with another password from now on."""
+    connection.execute("UPDATE accounts SET password_hash = ? WHERE id = ?", (password_hash, account_id))
+
+
+def has_admin(connection: sqlite3.Connection) -> bool:
+    """Whether somebody administers this Haze."""
+    return connection.execute("SELECT 1 FROM accounts WHERE is_admin = 1 LIMIT 1").fetchone() is not None
+
+
 def every(connection: sqlite3.Connection) -> list[Account]:
     """All accounts, oldest first."""
     return [_account(row) for row in connection.execute(f"{SELECT} ORDER BY accounts.id")]

@@ -5,10 +5,14 @@ other processes are noticed by SQLite's data_version, which counts their commits
 """
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from haze_proxy.store.database import snapshot
 from haze_proxy.store.keys import COLUMNS, Key, key
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +54,24 @@ class Watch:
 def since(connection: sqlite3.Connection, seen: int) -> Changes:
     """Rows whose revision is above `seen`, read in one transaction."""
     with snapshot(connection):
-        revision = int(connection.execute("SELECT revision FROM clock").fetchone()[0])
-        keys = [_key_change(row) for row in connection.execute(KEYS, (seen, seen))]
-        balances = [(row[0], row[1]) for row in connection.execute(BALANCES, (seen,))]
+        return _above(connection, seen)
+
+
+def noticed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], R]) -> tuple[R, Changes]:
+    """What `work` returns, and what it changed, read in the caller's transaction."""
+    before = _revision(connection)
+    return work(connection), _above(connection, before)
+
+
+def _above(connection: sqlite3.Connection, seen: int) -> Changes:
+    revision = _revision(connection)
+    keys = [_key_change(row) for row in connection.execute(KEYS, (seen, seen))]
+    balances = [(row[0], row[1]) for row in connection.execute(BALANCES, (seen,))]
     return Changes(revision, keys, balances)
+
+
+def _revision(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT revision FROM clock").fetchone()[0])
 
 
 # A disabled account changes all of its keys.

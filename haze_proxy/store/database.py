@@ -70,6 +70,17 @@ def open_async(path: str, durability: str) -> Connection:
     return Connection(lambda: connect(path, durability), iter_chunk_size=64)
 
 
+def read_only(path: str) -> Connection:
+    """A connection like that of `open_async` on which nothing can be changed."""
+
+    def made() -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    return Connection(made, iter_chunk_size=64)
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """BEGIN IMMEDIATE … COMMIT; whatever is raised inside rolls everything back."""

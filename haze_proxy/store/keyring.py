@@ -11,6 +11,7 @@ class Keyring:
     """Digest -> key, for every key that is not revoked. `disabled` are the accounts whose requests are refused."""
 
     keys: dict[bytes, Key] = field(default_factory=dict)
+    digests: dict[int, bytes] = field(default_factory=dict)
     emails: dict[int, str] = field(default_factory=dict)
     disabled: set[int] = field(default_factory=set)
 
@@ -19,11 +20,13 @@ class Keyring:
         return self.keys.get(digest)
 
     def change(self, change: KeyChange) -> None:
-        """Take over a key as the store has it now."""
+        """Take over a key as the store has it now. A rotated key has another digest: the old one is forgotten."""
+        before = self.digests.pop(change.key.id, None)
+        if before is not None:
+            self.keys.pop(before, None)
         if change.key.revoked_at is None:
             self.keys[change.digest] = change.key
-        else:
-            self.keys.pop(change.digest, None)
+            self.digests[change.key.id] = change.digest
         self.emails[change.key.account_id] = change.email
         mark = self.disabled.add if change.account_disabled else self.disabled.discard
         mark(change.key.account_id)

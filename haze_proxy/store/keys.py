@@ -23,6 +23,7 @@ class Key:
     """A key's facts. Budget and spent are nano-dollars; `models` are the ids it may use (None: all); times are ms.
 
     `period_spent` is what it spent in the period of its budget that began at `period_started`; that one may be over.
+    `addresses` are the networks it may be used from (None: all). What moves with each request is as it was read.
     """
 
     id: int
@@ -38,9 +39,11 @@ class Key:
     period_spent: int
     period_started: int
     models: tuple[str, ...] | None
+    addresses: tuple[str, ...] | None
     created_at: int
     expires_at: int | None
     revoked_at: int | None
+    last_used_at: int | None
 
     def may_use(self, model: str) -> bool:
         """Whether this key may ask for a model."""
@@ -56,7 +59,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What the owner decides about a key."""
+    """What is decided about a key by whoever makes or edits it."""
 
     name: str
     requests_per_minute: int
@@ -65,6 +68,7 @@ class NewKey:
     budget: int | None = None
     budget_period: str = periods.TOTAL
     models: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] | None = None
     expires_at: int | None = None
 
 
@@ -86,8 +90,8 @@ def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: st
     """Store a key's digest and facts; returns its id."""
     cursor = connection.execute(
         "INSERT INTO keys (account_id, name, prefix, digest, requests_per_minute, tokens_per_minute,"
-        " concurrent_requests, budget, budget_period, models, created_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " concurrent_requests, budget, budget_period, models, addresses, created_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account_id,
             new.name,
@@ -98,7 +102,8 @@ def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: st
             new.concurrent_requests,
             new.budget,
             new.budget_period,
-            None if new.models is None else json.dumps(new.models),
+            listed(new.models),
+            listed(new.addresses),
             now_ms,
             new.expires_at,
         ),
@@ -118,9 +123,9 @@ class Spent:
 def spend(connection: sqlite3.Connection, key_id: int, cost: int, now_ms: int) -> Spent:
     """Count a cost that is settled at `now_ms`, in the transaction of its charge; a period may begin with it."""
     row = connection.execute(
-        "UPDATE keys SET spent = spent + ?, period_spent = period_spent + ? WHERE id = ?"
+        "UPDATE keys SET spent = spent + ?, period_spent = period_spent + ?, last_used_at = ? WHERE id = ?"
         " RETURNING spent, period_spent, period_started, budget_period",
-        (cost, cost, key_id),
+        (cost, cost, now_ms, key_id),
     ).fetchone()
     began = periods.begin(row["budget_period"], now_ms)
     if began == row["period_started"]:
@@ -188,7 +193,7 @@ def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> Key:
 
 COLUMNS = (
     "id, account_id, name, prefix, requests_per_minute, tokens_per_minute, concurrent_requests, budget, budget_period,"
-    " spent, period_spent, period_started, models, created_at, expires_at, revoked_at"
+    " spent, period_spent, period_started, models, addresses, created_at, expires_at, revoked_at, last_used_at"
 )
 SELECT = f"SELECT {COLUMNS} FROM keys"
 
@@ -196,5 +201,11 @@ SELECT = f"SELECT {COLUMNS} FROM keys"
 def key(row: sqlite3.Row) -> Key:
     """A row of COLUMNS as a value."""
     fields = {name: row[name] for name in Key.__dataclass_fields__}
-    fields["models"] = None if row["models"] is None else tuple(json.loads(row["models"]))
+    for name in ("models", "addresses"):
+        fields[name] = None if row[name] is None else tuple(json.loads(row[name]))
     return Key(**fields)
+
+
+def listed(values: tuple[str, ...] | None) -> str | None:
+    """Ids or networks as they are stored: a JSON array, or NULL for all."""
+    return None if values is None else json.dumps(values)

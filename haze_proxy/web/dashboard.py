@@ -1,0 +1,50 @@
+"""GET /dashboard: what there is, how long it lasts, what runs, and what went wrong."""
+
+from typing import Final
+
+from aiohttp import web
+
+from haze_proxy.context import STORE, WALLET
+from haze_proxy.store import overview
+from haze_proxy.web.context import SESSION, Page, Who
+from haze_proxy.web.render import page
+from haze_proxy.web.words import DAY_MS, now_ms, span
+
+# What a refusal means and what helps, by its status.
+ADVICE: Final = {
+    "400": "The request is wrong: the answer's message names the field.",
+    "402": "The balance or the key's budget does not pay for it.",
+    "403": "The key may not be used from that address, or the account is disabled.",
+    "404": "The model is not there, or this key may not use it.",
+    "413": "The body is too large.",
+    "429": "A limit of this key was hit: wait as long as Retry-After says, or raise the limit.",
+    "503": "No channel serves this model at the moment.",
+}
+OTHER: Final = "The answer's message says why."
+
+
+async def show(request: web.Request) -> web.Response:
+    """The account that is logged in."""
+    account_id, now = request[SESSION].account_id, now_ms()
+    seen = await request.app[STORE].read(overview.read, account_id, now)
+    balance, held = request.app[WALLET].of_account(account_id)
+    return page(
+        request,
+        "dashboard.html",
+        seen=seen,
+        balance=balance,
+        held=held,
+        runway=runway(balance, seen.per_day),
+        advice=lambda reason: ADVICE.get(reason.partition(" ")[0], OTHER),
+    )
+
+
+def runway(balance: int, per_day: int) -> str:
+    """How long a balance lasts at a rate (nano-dollars a day), in words; "" when nothing is spent."""
+    if per_day <= 0:
+        return ""
+    days = balance // per_day
+    return "over a year" if days > 365 else span(balance * DAY_MS // per_day)
+
+
+ROUTES: Final = (Page("GET", "/dashboard", Who.ACCOUNT, show),)

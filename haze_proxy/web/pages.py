@@ -1,0 +1,93 @@
+"""The table of pages, how it is put together, and how it is mounted.
+
+A module of this package that has pages names them in a table of its own, ROUTES; they are collected here. Every row is
+behind the guard (guard.py), because nothing else is mounted.
+"""
+
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractMatchInfo
+from aiohttp.web_urldispatcher import PlainResource
+
+from haze_proxy import passwords
+from haze_proxy import web as package
+from haze_proxy.config import Config
+from haze_proxy.web import errors, static
+from haze_proxy.web.context import Page, Who
+from haze_proxy.web.guard import guarded
+from haze_proxy.web.render import templates
+from haze_proxy.web.site import SITE, Site
+
+# The navigation, in its order. It shows what is in the table, to those who may see it.
+NAVIGATION: Final = {
+    "/dashboard": "Dashboard",
+    "/dashboard/keys": "API Keys",
+    "/dashboard/usage": "Usage",
+    "/dashboard/billing": "Billing",
+    "/dashboard/playground": "Playground",
+    "/docs": "Docs",
+    "/models": "Models",
+    "/admin": "Admin",
+}
+# Programs ask for the same list of models as people do; they bring one of these.
+CALLS: Final = ("Authorization", "x-api-key", "anthropic-version")
+SHARED: Final = "/models"
+
+error = errors.error
+
+
+@cache
+def table() -> tuple[Page, ...]:
+    """Every page. Read once, before the loop begins."""
+    modules = (import_module(name) for name in _names())
+    return tuple(page for module in modules for page in getattr(module, "ROUTES", ()))
+
+
+def navigation() -> list[tuple[str, str, Who]]:
+    """(path, name, who may see it) of the pages that the navigation shows."""
+    who = {page.path: page.who for page in table() if page.method == "GET"}
+    return [(path, name, who[path]) for path, name in NAVIGATION.items() if path in who]
+
+
+def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -> None:
+    """Put the pages on the root, before the API: `GET /models` is a page unless a program asks."""
+    static.files()
+    # The first login should take no longer than the others.
+    passwords.matches(None, "")
+    root[SITE] = Site(settings.server.public_url.rstrip("/"), clock)
+    templates().globals["navigation"] = navigation()
+    root.router.add_get("/static/{digest}/{name}", static.send)
+    shared = PageOrCall(SHARED)
+    root.router.register_resource(shared)
+    for page in table():
+        add = shared.add_route if page.path == SHARED else _adding(root, page.path)
+        add(page.method, guarded(page))
+
+
+class PageOrCall(PlainResource):
+    """An address that a page shares with the API: whoever brings a key, or speaks Anthropic's protocol, calls."""
+
+    async def resolve(self, request: web.Request) -> tuple[AbstractMatchInfo | None, set[str]]:  # type: ignore[override]
+        """Match for people only; the API's own resource comes after this one."""
+        if any(name in request.headers for name in CALLS):
+            return None, set()
+        return await super().resolve(request)
+
+
+def _names() -> Iterator[str]:
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if found.name != __name__:
+            yield found.name
+
+
+def _adding(root: web.Application, path: str) -> Callable[..., Any]:
+    def add(method: str, handler: Any) -> None:
+        for each in ("GET", "HEAD") if method == "GET" else (method,):
+            root.router.add_route(each, path, handler)
+
+    return add

@@ -1,0 +1,73 @@
+"""Templates -> pages. Everything is escaped, and a name that a template does not get is an error."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from haze_proxy.web import static, words
+from haze_proxy.web.context import PAGE, SESSION
+from haze_proxy.web.site import SITE, config_of
+
+TEMPLATES: Final = Path(__file__).with_name("templates")
+# No inline script or style, nothing from elsewhere, no frame around it; forms go to Haze alone.
+POLICY: Final = {
+    "default-src": "'none'",
+    "style-src": "'self'",
+    "script-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS: Final = {
+    "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in POLICY.items()),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Not "no-referrer": browsers then send `Origin: null` with forms, and the same-origin check would refuse them.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@cache
+def templates() -> Environment:
+    """All templates, compiled; read once, before the loop begins."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+    environment.filters.update(words.FILTERS)
+    environment.globals["static"] = static.address
+    for name in environment.list_templates():
+        environment.get_template(name)
+    return environment
+
+
+def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+    """A template with these values, and with what every page has: `me`, `path`, `site`, `config` and `now_ms`."""
+    shared = {
+        "me": request.get(SESSION),
+        # Outside the table nobody has looked whose the cookie is.
+        "is_asked": PAGE in request,
+        "path": request.path,
+        "site": request.app[SITE],
+        "config": config_of(request),
+        "now_ms": words.now_ms(),
+    }
+    text = templates().get_template(template).render({**shared, **values})
+    return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+
+
+def see_other(path: str) -> web.Response:
+    """After a form: look there. `path` is local."""
+    return web.Response(status=303, headers={**HEADERS, "Location": path})

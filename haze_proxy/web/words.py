@@ -1,0 +1,120 @@
+"""Numbers and times as people read them."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, Final
+
+from haze_proxy.money import receipt
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+AGES: Final = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"))
+# Marks in a User-Agent -> what people call it; the first that is there, for most pretend to be others as well.
+BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+CENT: Final = Decimal("0.01")
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def money(nano_usd: int) -> str:
+    """Nano-dollars, exactly, with at least two decimals: $4.00, $0.000123456, -$1.50."""
+    whole, _, decimals = receipt.usd(abs(nano_usd)).partition(".")
+    return f"{'-' if nano_usd < 0 else ''}${int(whole):,}.{decimals.ljust(2, '0')}"
+
+
+def cents(nano_usd: int) -> str:
+    """Nano-dollars in whole cents, for where the exact amount stands beside. The rest is cut off: nobody is shown more
+    than there is. What is above zero and below a cent is said to be so.
+    """
+    if 0 < nano_usd < receipt.nano(CENT):
+        return "< $0.01"
+    amount = Decimal(receipt.usd(abs(nano_usd))).quantize(CENT, ROUND_DOWN)
+    return f"{'-' if nano_usd < 0 else ''}${amount:,}"
+
+
+def count(number: int) -> str:
+    """1234567 is 1,234,567."""
+    return f"{number:,}"
+
+
+def tokens(number: int | None) -> str:
+    """A number of tokens; a dash where it is not known."""
+    return "\N{EN DASH}" if number is None else count(number)
+
+
+def day(at_ms: int) -> str:
+    """The day of a time, in UTC: 2026-11-25."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d}"
+
+
+def moment(at_ms: int) -> str:
+    """A time to the second, in UTC: 2026-11-25 03:54:01."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def iso(at_ms: int) -> str:
+    """A time for `<time datetime>`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
+
+
+def ago(at_ms: int, now: int) -> str:
+    """How long ago: `just now`, `3 minutes ago`, `2 days ago`."""
+    past = now - at_ms
+    return "just now" if past < MINUTE_MS else f"{span(past)} ago"
+
+
+def span(ms: int) -> str:
+    """A length of time in its largest unit: `3 minutes`, `1 day`."""
+    for unit, name in AGES:
+        if ms >= unit:
+            return f"{ms // unit:,} {name}{'' if ms // unit == 1 else 's'}"
+    return "less than a minute"
+
+
+def per_million(rate: int | None) -> str:
+    """A rate in nano-dollars per million tokens as USD: $0.175; a dash where there is none."""
+    return "\N{EN DASH}" if rate is None else money(rate)
+
+
+def browser(user_agent: str) -> str:
+    """A browser by its User-Agent, as people call it: `Firefox on Windows`; a program's as it is."""
+    names = [next((name for mark, name in marks if mark in user_agent), "") for marks in (BROWSERS, SYSTEMS)]
+    return " on ".join(filter(None, names)) or user_agent[:60] or "Unknown browser"
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "money": money,
+    "cents": cents,
+    "count": count,
+    "tokens": tokens,
+    "day": day,
+    "moment": moment,
+    "iso": iso,
+    "ago": ago,
+    "span": span,
+    "per_million": per_million,
+    "browser": browser,
+}

@@ -1,0 +1,53 @@
+"""A Haze with pages, and people. Whatever a test makes pages ask the store is looked at afterwards: nothing is slow."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+from gateway import ECHO, Haze, running
+from people import Come, Person, listen, slow
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[Haze]:
+    """Haze with the echo channel; every query of a page has a plan that stays fast with a million requests."""
+    async with running(tmp_path, ECHO) as haze:
+        asked = await listen(haze)
+        yield haze
+        assert slow(haze, asked) == []
+
+
+@pytest.fixture
+async def come(house: Haze) -> AsyncIterator[Come]:
+    """A browser with cookies of its own."""
+    async with AsyncExitStack() as browsers:
+
+        async def come() -> Person:
+            jar = aiohttp.CookieJar(unsafe=True)
+            return Person(house, await browsers.enter_async_context(aiohttp.ClientSession(cookie_jar=jar)))
+
+        yield come
+
+
+@pytest.fixture
+async def stranger(come: Come) -> Person:
+    """Nobody that Haze knows."""
+    return await come()
+
+
+@pytest.fixture
+async def me(come: Come) -> Person:
+    """Somebody who has just registered."""
+    person = await come()
+    assert (await person.register()).location == "/dashboard"
+    return person
+
+
+@pytest.fixture
+async def other(come: Come) -> Person:
+    """Somebody else with an account."""
+    person = await come()
+    await person.register("other@example.com")
+    return person
