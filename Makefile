@@ -9,7 +9,7 @@ COMPILE := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-u
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 OURS := --build-deps-for editable setup.cfg
 
-.PHONY: run test check journeys drills faults bench soak prices lock
+.PHONY: run test check journeys pages drills faults bench soak prices lock
 
 run: .venv/run ## install what is missing, then serve
 	$(BIN)/haze-proxy serve
@@ -26,6 +26,9 @@ check: .venv/test ## style, types, layers
 
 journeys: .venv/test ## real SDKs and command lines on 127.0.0.1
 	tests/journeys/run
+
+pages: .venv/test ## the pages in a real browser on 127.0.0.1
+	tests/pages/run
 
 drills: .venv/test ## kills and races
 	$(BIN)/pytest --timeout 600 tests/drills
@@ -47,6 +50,8 @@ lock: .venv/test ## choose newer libraries
 	$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file tests/requirements.txt $(OURS)
 	cd tests/journeys && ../../$(COMPILE) --upgrade --output-file requirements.txt requirements.in
 	cd tests/journeys && npm install --package-lock-only
+	cd tests/pages && ../../$(COMPILE) --upgrade --output-file requirements.txt requirements.in
+	cd tests/pages && npm install --package-lock-only
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Haze needs Python 3.11 or newer with its venv module (Debian: apt install python3-venv)." >&2; exit 1; }

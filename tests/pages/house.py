@@ -1,0 +1,118 @@
+"""A really started Haze for browsers: its own folder, and an address that it shows to people."""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import HELLO, PYTHON, ROOT, Haze, Server, eventually, free_port, raw_request
+
+CONFIG = """
+[server]
+public_url = "http://127.0.0.1:{port}"
+[store]
+path = "haze.db"
+durability = "normal"
+[accounts]
+signup_credit = 1
+[[channels]]
+name = "echo"
+kind = "echo"
+models = ["hekiu", "claude-hekiu", "openai/gpt-5.2", "anthropic/claude-sonnet-4.5", "text-embedding-3-small"]
+[[models]]
+id = "hekiu"
+name = "Hekiu"
+provider = "Haze"
+notes = "Answers from the request itself"
+free = true
+[[models]]
+id = "claude-hekiu"
+name = "Hekiu for Claude Code"
+provider = "Haze"
+free = true
+[[models]]
+id = "openai/gpt-5.2"
+name = "GPT-5.2 via OpenRouter"
+provider = "OpenRouter"
+input = 1.75
+output = 14
+cache_read = 0.175
+context_tokens = 400_000
+max_output_tokens = 128_000
+[[models]]
+id = "anthropic/claude-sonnet-4.5"
+name = "Claude Sonnet via OpenRouter"
+provider = "OpenRouter"
+input = 3
+output = 15
+cache_read = 0.3
+cache_write_5m = 3.75
+context_tokens = 1_000_000
+max_output_tokens = 64_000
+[[models]]
+id = "text-embedding-3-small"
+name = "Text Embedding 3 Small"
+provider = "OpenAI"
+input = 0.02
+"""
+TABLE = """
+import json
+from haze_proxy.web.pages import table
+print(json.dumps([[page.path, page.who.name] for page in table() if page.method == "GET"]))
+"""
+# A parameter of a path -> what stands for it: a row that the account of `settled` has.
+EXAMPLES = {"id": "1"}
+PASSWORD = "correct horse battery"
+
+
+class House(Haze):
+    """A Haze that shows its own address."""
+
+    def __init__(self, folder: Path, config: str = CONFIG) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.port, self._env, self._callers, self.sorts = folder, free_port(), {}, 0, {}
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.config = folder / "config.toml"
+        self.config.write_text(config.replace("{port}", str(self.port)))
+        words = ["-m", "haze_proxy", "--config", str(self.config), "serve", "--port", str(self.port)]
+        self.server = Server(words, self.port, folder / "haze.log")
+
+    def invitation(self) -> str:
+        """The link that makes an administrator, as it was printed."""
+        return eventually(self._link, "the first administrator's link is printed")
+
+    def _link(self) -> str:
+        found = re.search(r"http\S+invitation=\S+", self.server.log.read_text())
+        return found[0] if found else ""
+
+    def ask(self, key: str, model: str, path: str = "/v1/chat/completions", **fields: Any) -> int:
+        """A small request with a key; its status."""
+        body = json.dumps({**json.loads(HELLO), "model": model, **fields}).encode()
+        headers = [("Host", "127.0.0.1"), ("x-api-key", key), ("Content-Length", str(len(body)))]
+        return raw_request(self.port, "POST", path, headers, body)[0]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page that is looked at: its address, and what it is called."""
+
+    path: str
+    who: str
+
+    def state(self, settled: Path) -> Path | None:
+        """The browser's state for it: pages for anyone are looked at by a stranger."""
+        return None if self.who == "ANYONE" else settled
+
+    @property
+    def name(self) -> str:
+        """The name of its pictures."""
+        return re.sub(r"[^a-z0-9]+", "-", self.path.lower()).strip("-") or "landing"
+
+
+def places() -> list[Place]:
+    """Every page of Haze's own table, with an example for each parameter."""
+    told = subprocess.run([PYTHON, "-c", TABLE], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    rows = json.loads(told.stdout)
+    return [Place(re.sub(r"\{(\w+)[^/]*\}", lambda found: EXAMPLES[found[1]], path), who) for path, who in rows]
