@@ -121,10 +121,15 @@ def create_app(
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
+    root.cleanup_ctx.extend(_contexts(settings, fatal))
+    return root
+
+
+def _contexts(settings: Config, fatal: Callable[[str], None]) -> list[Callable[[web.Application], AsyncIterator[None]]]:
+    """What is open while the application runs, in the order of opening."""
     path = settings.store.path
     opened = partial(store, settings=settings, fatal=fatal), partial(reads, path=path), partial(used_keys, path=path)
-    root.cleanup_ctx.extend([*opened, refusal_rows, upstream, lists, keepalives])
-    return root
+    return [*opened, refusal_rows, upstream, lists, keepalives]
 
 
 def take_over(app: web.Application, settings: Config) -> None:
@@ -213,7 +218,7 @@ async def used_keys(app: web.Application, *, path: str) -> AsyncIterator[None]:
         if (writer := app[BOOKS].writer).ready:
             writer.submit(partial(idempotency.forget, now_ms=_now_ms(), most=FORGOTTEN_A_MINUTE), urgent=False)
 
-    reader = open_async(path, "normal")
+    reader = read_only(path)
     async with reader, each_minute(forget):
         app[CLAIMS].look = partial(_charged, reader)
         yield
@@ -233,7 +238,7 @@ async def each_minute(work: Callable[[], None]) -> AsyncIterator[None]:
 
     async def run() -> None:
         while True:
-            await asyncio.sleep(MINUTE_S)
+            await asyncio.sleep(MINUTE_S)  # housekeeping: nobody waits for it, and cancelling ends it
             work()
 
     task = asyncio.create_task(run())

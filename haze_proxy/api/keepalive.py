@@ -37,7 +37,7 @@ class KeepAlives:
     async def run(self) -> None:
         """Tick until cancelled."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(TICK_S)  # one ticker for all streams: a timer for each would be a task for each
             await self.tick()
 
     async def tick(self) -> None:

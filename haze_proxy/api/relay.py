@@ -238,7 +238,7 @@ async def _break_off(journey: Journey, response: web.StreamResponse, error: Haze
         return
     transport = journey.request.transport
     if transport is not None:
-        await asyncio.sleep(READING_S)
+        await asyncio.sleep(READING_S)  # the error is out and the charge is over: only this line waits
         # What was written may still arrive, but nobody is waited for.
         transport.close()
         asyncio.get_running_loop().call_later(FLUSH_S, transport.abort)

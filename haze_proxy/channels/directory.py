@@ -90,6 +90,11 @@ class Candidate:
     asked: str = ""
     protocol: str = ""
 
+    @property
+    def is_translated(self) -> bool:
+        """Whether what the caller asks must be said in another protocol."""
+        return bool(self.protocol) and self.asked != self.protocol
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -380,10 +385,6 @@ def _in_order(candidates: tuple[Candidate, ...], session: str) -> list[Candidate
     return sorted(candidates, key=_rank(session))
 
 
-def _is_translated(candidate: Candidate) -> bool:
-    return bool(candidate.protocol) and candidate.asked != candidate.protocol
-
-
 def _rank(session: str) -> Callable[[Candidate], tuple[int, bool, float]]:
     def rank(candidate: Candidate) -> tuple[int, bool, float]:
         channel = candidate.channel
@@ -391,6 +392,6 @@ def _rank(session: str) -> Callable[[Candidate], tuple[int, bool, float]]:
         # A number in (0, 1) that is the same for the same channel and session; the logarithm makes weights exact.
         chance = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) + 1) / (2**64 + 1)
         # A channel that has to be translated for comes after those that speak the caller's protocol.
-        return -channel.priority, _is_translated(candidate), -channel.weight / -math.log(chance)
+        return -channel.priority, candidate.is_translated, -channel.weight / -math.log(chance)
 
     return rank

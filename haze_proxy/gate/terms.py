@@ -114,7 +114,7 @@ def _special(directory: Directory, key: Key, ask: Ask, candidate: Candidate, pri
     candidates = (candidate, *_others(directory, key, ask, candidate))
     modes = fields.modes(ask.parsed)
     # Translation leaves the provider's own tools out, and names them.
-    runs = candidate.channel.kind.runs_tools and not _is_translated(candidate)
+    runs = candidate.channel.kind.runs_tools and not candidate.is_translated
     tools = fields.fee_tools(ask.parsed) if runs else ()
     prices = tuple(found for each in candidates for found in _prices(ask, each, modes, tools))
     return Terms(
@@ -138,7 +138,7 @@ def _lost(ask: Ask, candidate: Candidate) -> str | None:
 
 
 def _is_sent(candidate: Candidate, field: str) -> bool:
-    if not _is_translated(candidate):
+    if not candidate.is_translated:
         return field in gemini.FIELDS or not candidate.channel.kind.chat_fixed
     allowed = candidate.channel.options.allowed_fields
     # Anthropic's tiers are not OpenAI's.
@@ -146,19 +146,15 @@ def _is_sent(candidate: Candidate, field: str) -> bool:
     return alike and (allowed is None or field in allowed)
 
 
-def _is_translated(candidate: Candidate) -> bool:
-    return candidate.asked != candidate.protocol
-
-
 def _unknown_limit(candidate: Candidate) -> int:
     """What a model may write of which no limit is known; a translated request is given one where it needs one."""
-    sent = candidate.channel.options.limit_default if _is_translated(candidate) else 0
+    sent = candidate.channel.options.limit_default if candidate.is_translated else 0
     return max(OUTPUT_TOKENS_UNKNOWN, sent)
 
 
 def _least_limit(candidate: Candidate) -> int:
     """Translation raises a limit that the channel's protocol does not take."""
-    return OUTPUT_TOKENS_MIN if _is_translated(candidate) and candidate.protocol == "responses" else 0
+    return OUTPUT_TOKENS_MIN if candidate.is_translated and candidate.protocol == "responses" else 0
 
 
 def _look_at_media(ask: Ask, price: Price) -> None:

@@ -33,6 +33,7 @@ class Connection(aiosqlite.Connection):
         self, function: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """`function(connection, *args)` in the connection's thread; its result, or what it raised."""
+        # aiosqlite has no public way to run a function in its thread, and no types for this one.
         result: R = await self._execute(function, self._conn, *args, **kwargs)  # type: ignore[no-untyped-call]
         return result
 
@@ -60,7 +61,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
-            time.sleep(WAL_RETRY_S)
+            time.sleep(WAL_RETRY_S)  # before any loop runs, or in the thread of the connection
         else:
             return
 

@@ -11,8 +11,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from aiohttp import web
-from aiohttp.abc import AbstractMatchInfo
-from aiohttp.web_urldispatcher import PlainResource
+from aiohttp.web_urldispatcher import PlainResource, UrlMappingMatchInfo
 
 from haze_proxy import passwords
 from haze_proxy import web as package
@@ -72,7 +71,7 @@ def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -
 class PageOrCall(PlainResource):
     """An address that a page shares with the API: whoever brings a key, or speaks Anthropic's protocol, calls."""
 
-    async def resolve(self, request: web.Request) -> tuple[AbstractMatchInfo | None, set[str]]:  # type: ignore[override]
+    async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
         """Match for people only; the API's own resource comes after this one."""
         if any(name in request.headers for name in CALLS):
             return None, set()

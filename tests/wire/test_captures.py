@@ -1,19 +1,37 @@
 """What real clients sent, for channels of every other protocol."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from wire.recordings import REQUESTS
 from wire.translating import chunks, delta, folded, named, text
 
 from haze_proxy.errors import BadRequest
 from haze_proxy.wire import responses, translate
 from haze_proxy.wire.options import COMMON_FIELDS, Options
 
-CAPTURES = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "captures").iterdir())}
-PROTOCOLS = {"/v1/messages": "messages", "/v1/chat/completions": "chat", "/v1/responses": "responses"}
+# How the names of recorded requests begin, and what they speak; the other recordings are of other endpoints.
+PROTOCOLS = {
+    "anthropic_python-messages": "messages",
+    "claude_code-": "messages",
+    "codex-": "responses",
+    "openai_python-chat": "chat",
+    "openai_python-responses": "responses",
+}
+CAPTURES = {
+    name: json.loads(body)
+    for name, body in REQUESTS.items()
+    if name.startswith(tuple(PROTOCOLS)) and "count_tokens" not in name
+}
+
+
+def protocol(name: str) -> str:
+    """What the client of a recorded request speaks."""
+    return next(spoken for beginning, spoken in PROTOCOLS.items() if name.startswith(beginning))
+
+
 # Refused on purpose: (capture, channel's protocol) and the field that is named.
 REFUSED = {
     ("anthropic_python-messages-cache-control-temperature", "responses"): "stop_sequences",
@@ -21,16 +39,15 @@ REFUSED = {
 }
 CASES = [
     (name, target)
-    for name, capture in CAPTURES.items()
+    for name in CAPTURES
     for target in ("chat", "messages", "responses")
-    if (PROTOCOLS[capture["path"]], target) in translate.PAIRS
+    if (protocol(name), target) in translate.PAIRS
 ]
 
 
 def sent(name: str, target: str, options: Options | None = None) -> dict[str, Any]:
     """The body for a channel of what a client sent."""
-    capture = CAPTURES[name]
-    read = translate.request(capture["body"], PROTOCOLS[capture["path"]], target, "up", options or Options())
+    read = translate.request(CAPTURES[name], protocol(name), target, "up", options or Options())
     body: dict[str, Any] = orjson.loads(read.body)
     return body
 
@@ -38,19 +55,19 @@ def sent(name: str, target: str, options: Options | None = None) -> dict[str, An
 @pytest.mark.parametrize(("name", "target"), CASES)
 def test_a_real_request_is_translated_or_refused_by_name(name: str, target: str) -> None:
     """Claude Code, Codex and the SDKs: whatever they send gets an answer, or says why not."""
-    before = json.dumps(CAPTURES[name]["body"])
+    before = json.dumps(CAPTURES[name])
     if field := REFUSED.get((name, target)):
         with pytest.raises(BadRequest) as refused:
             sent(name, target)
         assert refused.value.param == field
     else:
         assert sent(name, target)["model"] == "up"
-    assert json.dumps(CAPTURES[name]["body"]) == before
+    assert json.dumps(CAPTURES[name]) == before
 
 
 def test_every_client_is_among_them() -> None:
     """An empty folder would prove nothing."""
-    assert {capture["client"] for capture in CAPTURES.values()} == {
+    assert {name.partition("-")[0] for name in CAPTURES} == {
         "anthropic_python",
         "claude_code",
         "codex",
@@ -61,7 +78,7 @@ def test_every_client_is_among_them() -> None:
 
 def test_claude_code_on_a_chat_channel() -> None:
     """A whole tool round trip: its prompt without the billing line, its system turn in its place, its tools."""
-    captured = CAPTURES["claude_code-tool-turn2"]["body"]
+    captured = CAPTURES["claude_code-tool-turn2"]
     body = sent("claude_code-tool-turn2", "chat")
     roles = [message["role"] for message in body["messages"]]
     assert roles == ["system", "user", "system", "assistant", "tool"]
@@ -90,7 +107,7 @@ def test_claude_code_on_a_channel_of_few_fields() -> None:
 def test_claude_codes_title_is_asked_for_as_json() -> None:
     """Its side call has a schema, and an empty list of tools, which OpenAI refuses."""
     body = sent("claude_code-interactive-title", "chat")
-    schema = CAPTURES["claude_code-interactive-title"]["body"]["output_config"]["format"]["schema"]
+    schema = CAPTURES["claude_code-interactive-title"]["output_config"]["format"]["schema"]
     assert body["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "output", "schema": schema, "strict": True},
@@ -100,7 +117,7 @@ def test_claude_codes_title_is_asked_for_as_json() -> None:
 
 def test_codex_on_an_anthropic_channel() -> None:
     """Its developer messages lead, its namespaces are flattened, its call and result are paired."""
-    captured = CAPTURES["codex-tool-turn2"]["body"]
+    captured = CAPTURES["codex-tool-turn2"]
     body = sent("codex-tool-turn2", "messages")
     assert [block["type"] for block in body["system"]] == ["text"] * 3
     assert [[block["type"] for block in turn["content"]] for turn in body["messages"]] == [
@@ -118,7 +135,7 @@ def test_codex_on_an_anthropic_channel() -> None:
 @pytest.mark.parametrize("target", ["chat", "messages"])
 def test_codex_gets_its_namespaces_back(target: str) -> None:
     """A call that names a tool it never offered ends its turn."""
-    capture = CAPTURES["codex-plain"]["body"]
+    capture = CAPTURES["codex-plain"]
     fields = {name: capture[name] for name in ("input", "tools", "tool_choice", "parallel_tool_calls")}
     name = "multi_agent_v1__close_agent"
     if target == "chat":
@@ -140,7 +157,7 @@ def test_codex_gets_its_namespaces_back(target: str) -> None:
 @pytest.mark.parametrize("name", ["codex-plain", "codex-tool-turn2"])
 def test_codexs_tools_are_read_and_written_as_they_were(name: str) -> None:
     """Namespaces and all; only what OpenAI runs by itself is not in the neutral form."""
-    body = CAPTURES[name]["body"]
+    body = CAPTURES[name]
     written, dropped = responses.write_request(responses.read_request(body), Options())
     assert written["tools"] == [tool for tool in body["tools"] if tool["type"] != "web_search"]
     assert written["input"] == [_without_ids(item) for item in body["input"]]
