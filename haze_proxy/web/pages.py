@@ -33,6 +33,18 @@ NAVIGATION: Final = {
     "/models": "Models",
     "/admin": "Admin",
 }
+ADMINISTRATION: Final = {
+    "/admin": "Now",
+    "/admin/channels": "Channels",
+    "/admin/models": "Models",
+    "/admin/accounts": "Accounts",
+    "/admin/codes": "Codes",
+    "/admin/requests": "Requests",
+    "/admin/shortfalls": "Shortfalls",
+    "/admin/audit": "Audit log",
+    "/admin/config": "Config",
+    "/admin/explain": "Explain",
+}
 # Programs ask for the same list of models as people do; they bring one of these.
 CALLS: Final = ("Authorization", "x-api-key", "anthropic-version")
 SHARED: Final = "/models"
@@ -49,8 +61,18 @@ def table() -> tuple[Page, ...]:
 
 def navigation() -> list[tuple[str, str, Who]]:
     """(path, name, who may see it) of the pages that the navigation shows."""
-    who = {page.path: page.who for page in table() if page.method == "GET"}
+    who = _seen_by()
     return [(path, name, who[path]) for path, name in NAVIGATION.items() if path in who]
+
+
+def administration() -> list[tuple[str, str]]:
+    """(path, name) of the rooms that administrators find below /admin."""
+    who = _seen_by()
+    return [(path, name) for path, name in ADMINISTRATION.items() if path in who]
+
+
+def _seen_by() -> dict[str, Who]:
+    return {page.path: page.who for page in table() if page.method == "GET"}
 
 
 def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -> None:
@@ -59,7 +81,7 @@ def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -
     # The first login should take no longer than the others.
     passwords.matches(None, "")
     root[SITE] = Site(settings.server.public_url.rstrip("/"), clock)
-    templates().globals["navigation"] = navigation()
+    templates().globals.update(navigation=navigation(), administration=administration())
     root.router.add_get("/static/{digest}/{name}", static.send)
     shared = PageOrCall(SHARED)
     root.router.register_resource(shared)
