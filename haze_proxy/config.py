@@ -23,6 +23,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Number = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 # A token of RFC 9110.
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -149,6 +151,27 @@ def parse(text: str) -> Config:
 def secret(value: str, environ: Mapping[str, str]) -> str:
     """The value itself, or for `env:NAME` what that variable holds; "" when it is unset."""
     return environ.get(value[4:], "").strip() if value.startswith("env:") else value
+
+
+def listening(config: Config, host: str | None, port: int | None) -> Config:
+    """The configuration with another host or port to listen on; None: the file's.
+
+    A public_url that is just where the file listens moves along, so that the addresses which people are shown work.
+    """
+    server = config.server
+    moved = msgspec.structs.replace(server, host=host or server.host, port=server.port if port is None else port)
+    if moved.port and server.public_url.rstrip("/") in _own_urls(server):
+        name = urlsplit(server.public_url).hostname if moved.host in WILDCARDS else moved.host
+        moved = msgspec.structs.replace(moved, public_url=f"http://{_in_url(name or moved.host)}:{moved.port}")
+    return msgspec.structs.replace(config, server=moved)
+
+
+def _own_urls(server: Server) -> set[str]:
+    return {f"http://{_in_url(name)}:{server.port}" for name in (server.host, *LOOPBACK)}
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _complaints(config: Config) -> Iterator[str]:

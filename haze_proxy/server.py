@@ -36,12 +36,11 @@ def serve(config_path: Path, host: str | None = None, port: int | None = None) -
     Raises ConfigError or StoreError, in one line, when it cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    settings = config.load(config_path)
+    settings = config.listening(config.load(config_path), host, port)
     _allow_open_files()
     stop = Stop()
     app = create_app(settings, fatal=stop.fatal, shutdown_s=SHUTDOWN_S)
-    own_host, own_port = settings.server.host, settings.server.port
-    return uvloop.run(_run(app, config_path, stop, host or own_host, own_port if port is None else port))
+    return uvloop.run(_run(app, config_path, stop, settings.server.host, settings.server.port))
 
 
 class Stop:

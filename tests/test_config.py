@@ -341,3 +341,25 @@ def test_the_store_lies_where_the_file_says_from_its_own_folder(
 def test_a_secret_is_looked_up_when_it_is_needed(value: str, secret: str) -> None:
     """A configuration can be shown without showing a credential; a line break from a file does not travel with it."""
     assert config.secret(value, {"NAME": "sk-2\n"}) == secret
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "port", "url"),
+    [
+        ("", None, 9000, "http://127.0.0.1:9000"),
+        ("port = 9000\npublic_url = 'http://localhost:9000/'", None, 9001, "http://127.0.0.1:9001"),
+        ("", "192.0.2.7", None, "http://192.0.2.7:8080"),
+        ("", "2001:db8::7", None, "http://[2001:db8::7]:8080"),
+        ("", "0.0.0.0", 9000, "http://127.0.0.1:9000"),
+        ("public_url = 'https://haze.example'", "0.0.0.0", 9000, "https://haze.example"),
+        ("port = 9000\npublic_url = 'http://127.0.0.1:80'", None, 9001, "http://127.0.0.1:80"),
+        ("", None, 0, "http://127.0.0.1:8080"),
+        ("", None, None, "http://127.0.0.1:8080"),
+    ],
+    ids=["port", "port of the file", "host", "IPv6", "every host", "behind a proxy", "a forwarded port", "any", "none"],
+)
+def test_the_address_that_people_are_shown_moves_along(server: str, host: str | None, port: int, url: str) -> None:
+    """Whoever starts on another port opens the printed link, and must not find nobody there."""
+    moved = config.listening(config.parse(f"[server]\n{server}"), host, port)
+    assert moved.server.public_url == url
+    assert moved.server.host == (host or "127.0.0.1")
