@@ -33,12 +33,12 @@ async def change_password(request: web.Request) -> web.Response:
         form.wrong("password", "The password you use now.")
     if form.errors:
         return await _page(request, form)
-    site.by_email.count(session.email.lower())
+    site.guesses.count(f"{session.email.lower()} session")
     login = await request.app[STORE].read(accounts.login, session.email)
     if not await site.passwords.matches(login.password_hash if login else None, form.raw("password")):
         form.wrong("password", "This is not the password you use now.")
         return await _page(request, form)
-    site.by_email.forget(session.email.lower())
+    site.guesses.forget(f"{session.email.lower()} session")
     password_hash = await site.passwords.hashed(new)
     await request.app[STORE].write(accounts.set_password, session.account_id, password_hash)
     await request.app[STORE].write(stored.end_others, session)

@@ -53,14 +53,16 @@ async def leave(request: web.Request) -> web.Response:
 async def _right(request: web.Request, email: str, password: str) -> Login | None:
     site, name = request.app[SITE], email.lower()
     place = neighbourhood(caller_address(request, request.app[PROXIES]))
+    site.guesses.count(f"{name} {place}")
     site.by_address.count(place)
     site.by_email.count(name)
     found = await request.app[STORE].read(accounts.login, email)
     stored = found.password_hash if found else None
     if len(password) > passwords.LENGTH_MAX or not await site.passwords.matches(stored, password):
         return None
-    site.by_email.forget(name)
+    site.guesses.forget(f"{name} {place}")
     site.by_address.take_back(place)
+    site.by_email.take_back(name)
     return found
 
 

@@ -27,13 +27,16 @@ class Site:
     clock: Callable[[], float]
     passwords: Passwords = field(default_factory=Passwords)
     invitation: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    # Attempts by an e-mail address, by an address of the network, and accounts made from one.
+    # Attempts at an e-mail address from one place, at it from all places, from one place, and accounts made from one.
+    # A stranger uses up the attempts of the own place: nobody is kept out of an account by others' guesses.
+    guesses: Throttle = field(init=False)
     by_email: Throttle = field(init=False)
     by_address: Throttle = field(init=False)
     registrations: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
-        self.by_email = Throttle(10, QUARTER_HOUR_S, self.clock)
+        self.guesses = Throttle(10, QUARTER_HOUR_S, self.clock)
+        self.by_email = Throttle(200, QUARTER_HOUR_S, self.clock)
         self.by_address = Throttle(50, QUARTER_HOUR_S, self.clock)
         self.registrations = Throttle(20, HOUR_S, self.clock)
 

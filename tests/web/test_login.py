@@ -77,7 +77,7 @@ async def test_an_unknown_address_takes_as_long_as_a_wrong_password(
 
 
 async def test_guesses_at_one_address_are_counted(house: Haze, me: Person, come: Come) -> None:
-    """From many places, too. The right password is refused meanwhile, and a quarter of an hour later it goes on."""
+    """The right password is refused meanwhile, and a quarter of an hour later it goes on."""
     person = await come()
     for _ in range(10):
         assert (await person.log_in("me@example.com", "wrong horse battery")).status == 403
@@ -86,6 +86,28 @@ async def test_guesses_at_one_address_are_counted(house: Haze, me: Person, come:
     assert "Try again in 15 minutes." in seen.words
     house.clock[0] += 901
     assert (await person.log_in("me@example.com", PASSWORD)).status == 303
+
+
+async def test_a_strangers_guesses_keep_nobody_out(tmp_path: Path) -> None:
+    """Whoever knows an administrator's address could lock the door with ten wrong passwords. From many places, no."""
+    believed = '[server]\ntrusted_proxies = ["127.0.0.1"]\n'
+    async with running(tmp_path, believed + ECHO) as haze, aiohttp.ClientSession() as session:
+        person = Person(haze, session)
+        await person.register()
+        await person.post("/logout")
+
+        async def attempt(number: int, password: str) -> int:
+            fields = {"email": "me@example.com", "password": password}
+            place = {"X-Forwarded-For": f"192.0.2.{number}", "Sec-Fetch-Site": "same-origin"}
+            return (await person.send("POST", "/login", fields, place)).status
+
+        for _ in range(10):
+            assert await attempt(1, "wrong horse battery") == 403
+        assert await attempt(1, PASSWORD) == 429
+        assert await attempt(2, PASSWORD) == 303
+        for number in range(190):
+            assert await attempt(3 + number, "wrong horse battery") == 403
+        assert await attempt(250, PASSWORD) == 429
 
 
 async def test_guesses_from_one_place_are_counted(house: Haze, me: Person, come: Come) -> None:
