@@ -19,6 +19,7 @@ import pytest
 from haze_proxy import config, errors
 from haze_proxy.api.routes import ROUTES
 from haze_proxy.cli import main as cli
+from haze_proxy.money import endings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,9 +31,10 @@ def section(title: str) -> str:
     return rest.partition("\n## ")[0]
 
 
-def rows(title: str) -> list[list[str]]:
-    """The cells of a section's table, without its head."""
-    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+def rows(title: str, first: str = "| ") -> list[list[str]]:
+    """The cells of a section's table, without its head; of several, of the one whose head begins with `first`."""
+    _, begins, rest = section(title).partition(f"\n{first}")
+    lines = (begins + rest).strip().partition("\n\n")[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
@@ -111,6 +113,12 @@ def test_the_table_of_errors_is_the_codes_own() -> None:
         for row in errors.TABLE
     ]
     assert rows("Errors") == told
+
+
+def test_the_table_of_endings_is_the_codes_own() -> None:
+    """These words stand on receipts."""
+    told = [[f"`{ending.word}`", ending.when, ending.costs] for ending in endings.TABLE]
+    assert rows("What a request costs", "| how it ended") == told
 
 
 def test_every_command_is_listed() -> None:

@@ -25,7 +25,8 @@ from haze_proxy.gate.body import let_go
 from haze_proxy.gate.connection import HttpConnection
 from haze_proxy.gate.settlement import HOLD, Attempt, Outcome
 from haze_proxy.gate.terms import Terms
-from haze_proxy.money import usage
+from haze_proxy.money import endings, usage
+from haze_proxy.money.endings import Ending
 from haze_proxy.money.slices import Slices
 from haze_proxy.money.usage import Usage
 from haze_proxy.store.requests import Standing
@@ -121,7 +122,7 @@ class Journey:
 
     def failed(self, error: HazeError) -> None:
         """No attempt succeeded: nothing is charged."""
-        self._nothing("refused upstream" if isinstance(error, faults.PassedOn) else "failed upstream")
+        self._nothing(endings.REFUSED_UPSTREAM if isinstance(error, faults.PassedOn) else endings.FAILED_UPSTREAM)
 
     def answering(self) -> None:
         """Something can be told to the caller. A stream's hold grows with the answer from now on."""
@@ -172,7 +173,7 @@ class Journey:
         if estimated:
             used = usage.estimated(self.ask.input_estimate, text_tokens(spoken, body))
         self._health.worked(self.candidate, began=self._began)
-        outcome = self._outcome("completed", used, told, estimated=estimated)
+        outcome = self._outcome(endings.COMPLETED, used, told, estimated=estimated)
         await self._finish(outcome)
         return outcome.cost
 
@@ -182,15 +183,15 @@ class Journey:
         used = self._reckoning.reported()
         if meter.state == "error":
             self._blame(faults.judge_event(self.candidate.channel, meter.error or {}, None))
-            await self.break_off("upstream error")
+            await self.break_off(endings.UPSTREAM_ERROR)
             return
         self._health.worked(self.candidate, began=self._began)
         if meter.state == "complete" and not (meter.end_reason or meter.delivered_bytes or meter.usage):
-            self._nothing("empty answer")
+            self._nothing(endings.EMPTY_ANSWER)
         elif meter.reported_final and self._reckoning.is_credible(used):
-            await self._finish(self._outcome("completed", used))
+            await self._finish(self._outcome(endings.COMPLETED, used))
         else:
-            await self._finish(self._outcome("completed", self._reckoning.counted(), estimated=True))
+            await self._finish(self._outcome(endings.COMPLETED, self._reckoning.counted(), estimated=True))
 
     async def run_out(self) -> bytes:
         """The balance is used up in mid-stream: what was delivered is charged, and the channel is not to blame.
@@ -199,7 +200,7 @@ class Journey:
         """
         used = self._reckoning.counted()
         ending = self.passage.cut(used)
-        await self._finish(self._outcome("balance ran out", used, estimated=True))
+        await self._finish(self._outcome(endings.BALANCE_RAN_OUT, used, estimated=True))
         return ending
 
     async def broken(self, error: HazeError) -> None:
@@ -214,7 +215,7 @@ class Journey:
             self._blame(error)
         await self.break_off()
 
-    async def break_off(self, ended: str = "upstream broke off") -> None:
+    async def break_off(self, ended: Ending = endings.BROKE_OFF) -> None:
         """The upstream failed in mid-stream: charged only what it had reported as final."""
         if not self.is_over and (used := self._reckoning.final()):
             await self._finish(self._outcome(ended, used))
@@ -226,18 +227,18 @@ class Journey:
         if self.is_over:
             return
         if self._attempted and (used := self._reckoning.final()):
-            self._finish(self._outcome("server stopped", used))
+            self._finish(self._outcome(endings.SERVER_STOPPED, used))
         else:
-            self._nothing("server stopped")
+            self._nothing(endings.SERVER_STOPPED)
 
     def left(self) -> None:
         """The caller left, or cannot be written to. Synchronous: nobody waits for this any more."""
         if self.is_over:
             return
         if not self._attempted or (self._attempt.status or 0) >= HTTPStatus.BAD_REQUEST:
-            self._nothing("client left before the answer")
+            self._nothing(endings.LEFT_BEFORE)
             return
-        self._finish(self._outcome("client left", self._reckoning.counted(), estimated=True))
+        self._finish(self._outcome(endings.CLIENT_LEFT, self._reckoning.counted(), estimated=True))
 
     def _blame(self, error: HazeError) -> None:
         """Write the attempt's failure down, and remember it of the channel if it is its fault."""
@@ -245,13 +246,13 @@ class Journey:
         own_wait_s = headers.retry_after_s(self._answer_headers)
         self._health.failed(self.candidate, error, began=self._began, own_wait_s=own_wait_s)
 
-    def _nothing(self, ended: str) -> None:
+    def _nothing(self, ended: Ending) -> None:
         if self._attempted:
             self._attempt.upstream_cost = self._reckoning.told().cost
         self._hold.finish(Outcome(ended, self.attempts))
         rate_limit.correct(self.request, 0)
 
-    def _outcome(self, ended: str, used: Usage, told: Bill | None = None, *, estimated: bool = False) -> Outcome:
+    def _outcome(self, ended: Ending, used: Usage, told: Bill | None = None, *, estimated: bool = False) -> Outcome:
         reckoning, held = self._reckoning, self._hold.amount
         return reckoning.outcome(ended, self.attempts, used, told or reckoning.told(), held, estimated=estimated)
 

@@ -8,6 +8,7 @@ from haze_proxy.channels.directory import Directory
 from haze_proxy.gate.settlement import Attempt, Outcome
 from haze_proxy.gate.terms import Terms
 from haze_proxy.money import usage
+from haze_proxy.money.endings import Ending
 from haze_proxy.money.usage import Usage
 from haze_proxy.wire import bill
 from haze_proxy.wire.ask import Ask
@@ -72,7 +73,7 @@ class Reckoning:
         return bill.of_stream(self.meter)
 
     def outcome(
-        self, ended: str, attempts: list[Attempt], used: Usage, told: Bill, held: int, *, estimated: bool
+        self, ended: Ending, attempts: list[Attempt], used: Usage, told: Bill, held: int, *, estimated: bool
     ) -> Outcome:
         """How an answer ended, and its usage at the price of the model and of the modes that it names.
 

@@ -13,7 +13,7 @@ from haze_proxy.gate import limiter
 from haze_proxy.gate.claims import CLAIM
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
 from haze_proxy.gate.terms import Terms, terms
-from haze_proxy.money import estimate, receipt
+from haze_proxy.money import endings, estimate, receipt
 from haze_proxy.money.wallet import ShortError
 from haze_proxy.store.keys import Key
 from haze_proxy.wire.ask import Ask
@@ -49,7 +49,7 @@ def balance(books: Books) -> Middleware:
             return await handler(request)
         finally:
             if hold.result is None:
-                hold.finish(Outcome("failed before an answer"))
+                hold.finish(Outcome(endings.FAILED_BEFORE))
 
     return gate
 

@@ -14,7 +14,8 @@ from aiohttp import web
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.errors import Unavailable
 from haze_proxy.gate.claims import Claim
-from haze_proxy.money import receipt
+from haze_proxy.money import endings, receipt
+from haze_proxy.money.endings import Ending
 from haze_proxy.money.prices import Price
 from haze_proxy.money.usage import Usage
 from haze_proxy.money.wallet import Hold, Wallet
@@ -56,13 +57,13 @@ class Attempt:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a request ended, in a word; and if it is charged, its usage at a price. No usage: nothing is charged.
+    """How a request ended; and if it is charged, its usage at a price. No usage: nothing is charged.
 
     The last of its attempts is the one that answered, if one did. `service_tier` is the one the upstream reported.
     `cost` (nano-dollars) is filled in when the hold is finished.
     """
 
-    ended: str
+    ended: Ending
     attempts: Sequence[Attempt] = ()
     usage: Usage | None = None
     price: Price | None = None
@@ -140,7 +141,7 @@ class Books:
         return self.writer.submit(work, then, urgent=ended.state == "settled").done
 
     def _ended(self, opened: Opened, hold: RequestHold, outcome: Outcome) -> Ended:
-        ended = Ended(opened, "void", outcome.ended, int(self._clock() * 1000), hold.amount)
+        ended = Ended(opened, "void", outcome.ended.word, int(self._clock() * 1000), hold.amount)
         if outcome.attempts:
             attempt = outcome.attempts[-1]
             ended.attempts = orjson.dumps([each.facts() for each in outcome.attempts]).decode()
@@ -182,4 +183,4 @@ def _unpaid(ended: Ended) -> Ended:
     """What becomes of a charge that could not be written; an end without one stays as it is."""
     if ended.state == "void":
         return ended
-    return replace(ended, state="void", ended="could not be written", cost=0, payable=0)
+    return replace(ended, state="void", ended=endings.NOT_WRITTEN.word, cost=0, payable=0)

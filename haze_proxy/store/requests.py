@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from haze_proxy.money import endings
 from haze_proxy.store import idempotency, keys, transfers
 from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keys import Spent
@@ -31,8 +32,8 @@ class Opened:
 class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
-    `state` is `settled` or `void`; `ended` says how in a word; price, attempts and server tools are JSON texts.
-    `upstream_cost` is what the upstream says it cost, in nano-dollars.
+    `state` is `settled` or `void`; `ended` says how, a word of money/endings.py; price, attempts and server
+    tools are JSON texts. `upstream_cost` is what the upstream says it cost, in nano-dollars.
     """
 
     opened: Opened
@@ -80,8 +81,8 @@ def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> Epoch:
     """Start a server's time, and close what servers before it left open."""
     left = connection.execute("SELECT count(*), coalesce(sum(held), 0) FROM requests WHERE state = 'open'").fetchone()
     connection.execute(
-        "UPDATE requests SET state = 'interrupted', ended = 'process died', ended_at = ? WHERE state = 'open'",
-        (now_ms,),
+        "UPDATE requests SET state = 'interrupted', ended = ?, ended_at = ? WHERE state = 'open'",
+        (endings.PROCESS_DIED.word, now_ms),
     )
     connection.execute("UPDATE epochs SET ended_at = ? WHERE ended_at IS NULL", (now_ms,))
     epoch = connection.execute("INSERT INTO epochs (pid, started_at) VALUES (?, ?)", (pid, now_ms)).lastrowid

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from haze_proxy import app
 from haze_proxy.gate.settlement import Books, Outcome, RequestHold
+from haze_proxy.money import endings
 from haze_proxy.money.prices import Price
 from haze_proxy.money.usage import Usage
 from haze_proxy.money.wallet import Wallet
@@ -112,7 +113,7 @@ class Engine:
 
     def void(self, hold: RequestHold) -> "asyncio.Future[requests.Standing]":
         """End a request that costs nothing."""
-        return self._in_loop(lambda: hold.finish(Outcome("failed upstream")))
+        return self._in_loop(lambda: hold.finish(Outcome(endings.FAILED_UPSTREAM)))
 
     def open(self, request_id: str, key_id: int, amount: int) -> RequestHold:
         """Admit a request. Raises ShortError."""
@@ -127,4 +128,4 @@ class Engine:
 
 def used(cost: int) -> Outcome:
     """An answer that used `cost` tokens at a nano-dollar each."""
-    return Outcome("completed", (), Usage(input=cost), ONE_A_TOKEN)
+    return Outcome(endings.COMPLETED, (), Usage(input=cost), ONE_A_TOKEN)
