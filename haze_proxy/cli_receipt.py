@@ -6,15 +6,15 @@ from typing import Any
 import click
 
 from haze_proxy.cli_output import print_json, print_rows, time_text
-from haze_proxy.money.receipt import MILLION, UPSTREAM_COST, Line, usd, usd_of
-from haze_proxy.money.usage import Usage
+from haze_proxy.money import receipt_lines
+from haze_proxy.money.receipt import usd
+from haze_proxy.money.receipt_lines import Shown
 from haze_proxy.store.receipts import Receipt
 
 TIMES = ("opened_at", "first_byte_at", "ended_at")
 AS_THEY_ARE = (
     "state", "ended", "protocol", "model", "channel", "upstream_model", "upstream_id", "status", "service_tier",
 )  # fmt: skip
-TOKEN_UNIT, CALL_UNIT, MARKUP_UNIT = "USD per million tokens", "USD per call", "times the provider's own cost in USD"
 LISTS = ("lines", "attempts", "transfers")
 
 
@@ -30,7 +30,7 @@ def receipt_row(receipt: Receipt) -> dict[str, Any]:
         **{name: time_text(row[name]) for name in TIMES},
         "usage": None if price is None else "estimated" if row["estimated"] else "reported",
         "reasoning_tokens": row["reasoning"],
-        "lines": _lines(receipt),
+        "lines": [_line(each) for each in receipt_lines.shown(receipt.charge, receipt.unexplained)],
         "flags": list(receipt.charge.flags),
         "price_source": None if price is None else price.source,
         "price_version": None if price is None else price.version or None,
@@ -55,28 +55,14 @@ def _money(receipt: Receipt) -> dict[str, str | None]:
     return {f"{name}_usd": None if amount is None else usd(amount) for name, amount in amounts.items()}
 
 
-def _lines(receipt: Receipt) -> list[dict[str, Any]]:
-    lines = [_line(each) for each in receipt.charge.lines]
-    exact = sum(each.numerator for each in receipt.charge.lines)
-    # The lines are exact; rounded up is only their sum.
-    rest = {"rounding": receipt.charge.cost * MILLION - exact, "not explained": receipt.unexplained * MILLION}
-    lines += [
-        {"class": name, "count": None, "price": None, "unit": None, "amount_usd": usd_of(numerator)}
-        for name, numerator in rest.items()
-        if numerator
-    ]
-    return lines
-
-
-def _line(line: Line) -> dict[str, Any]:
-    count: int | str = line.tokens
-    if line.cls == UPSTREAM_COST:
-        count, price, unit = usd(line.tokens), usd_of(line.nano_per_million * 10**9), MARKUP_UNIT
-    elif line.cls in Usage.__dataclass_fields__:
-        price, unit = usd(line.nano_per_million), TOKEN_UNIT
-    else:
-        price, unit = usd_of(line.nano_per_million), CALL_UNIT
-    return {"class": line.cls, "count": count, "price": price, "unit": unit, "amount_usd": usd_of(line.numerator)}
+def _line(line: Shown) -> dict[str, Any]:
+    return {
+        "class": line.cls,
+        "count": line.count,
+        "price": line.price,
+        "unit": line.unit,
+        "amount_usd": line.amount,
+    }
 
 
 def _attempt(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class UnknownRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One request. `row` has the columns of requests, the account's `email` and the key's `prefix`.
+    """One request. `row` has the columns of requests, the account's `email`, the key's `key_name` and `prefix`.
 
     Money is nano-dollars. `price` is None where nothing was priced; `transfers` are what moved for this request, oldest
     first.
@@ -64,14 +64,18 @@ class Receipt:
         return sum(row["amount"] for row in self.transfers if row["kind"] == kind)
 
 
-def find(connection: sqlite3.Connection, request_id: str) -> Receipt:
-    """The receipt of a request, whatever became of it. Raises UnknownRequestError."""
+def find(connection: sqlite3.Connection, request_id: str, account_id: int | None = None) -> Receipt:
+    """The receipt of a request, whatever became of it; of an account's own (None: of anybody's).
+
+    Raises UnknownRequestError, in the same words for what is somebody else's.
+    """
     row = connection.execute(
-        "SELECT requests.*, email, prefix FROM requests JOIN accounts ON accounts.id = requests.account_id"
-        " JOIN keys ON keys.id = requests.key_id WHERE requests.id = ?",
+        "SELECT requests.*, email, name AS key_name, prefix FROM requests"
+        " JOIN accounts ON accounts.id = requests.account_id JOIN keys ON keys.id = requests.key_id"
+        " WHERE requests.id = ?",
         (request_id,),
     ).fetchone()
-    if row is None:
+    if row is None or account_id not in (None, row["account_id"]):
         raise UnknownRequestError(f"There is no request {request_id}.")
     moved = connection.execute("SELECT * FROM transfers WHERE request_id = ? ORDER BY id", (request_id,)).fetchall()
     price = prices.from_facts(row["price"]) if row["price"] is not None and row["state"] == "settled" else None

@@ -61,3 +61,12 @@ def test_a_request_that_nobody_made_has_no_receipt(books) -> None:
     """A mistyped id is said to be one."""
     with pytest.raises(UnknownRequestError, match="There is no request r9"):
         receipts.find(books.connection, "r9")
+
+
+def test_a_receipt_is_found_by_its_own_account_alone(books, open_request) -> None:
+    """Somebody else's id is answered like one that nobody has."""
+    account = books.account(100)
+    opened = open_request(books, account)
+    assert receipts.find(books.connection, opened.id, account).row["key_name"] == ""
+    with pytest.raises(UnknownRequestError, match=f"There is no request {opened.id}"):
+        receipts.find(books.connection, opened.id, account + 1)
