@@ -162,6 +162,10 @@ class Directory:
         """The protocols in which a model is served."""
         return sorted({p for c in self._of(model) for p in PATHS if not self._left_out(c, p)})
 
+    def natives(self, model: str) -> list[str]:
+        """Those of its protocols that a channel which serves it speaks itself: nothing is translated there."""
+        return sorted({p for c in self._of(model) for p in c.channel.protocols if not self._left_out(c, p)})
+
     def beside(self, candidate: Candidate, model: str, protocol: str) -> Candidate | None:
         """Another model at a candidate's own channel; None where the channel would not serve it for a known price."""
         if (match := self._names(candidate.channel, model)) is None:

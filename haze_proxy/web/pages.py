@@ -8,10 +8,10 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from aiohttp.web_urldispatcher import PlainResource, UrlMappingMatchInfo
+from aiohttp.web_urldispatcher import DynamicResource, PlainResource, Resource, UrlMappingMatchInfo
 
 from haze_proxy import passwords
 from haze_proxy import web as package
@@ -45,9 +45,9 @@ ADMINISTRATION: Final = {
     "/admin/config": "Config",
     "/admin/explain": "Explain",
 }
-# Programs ask for the same list of models as people do; they bring one of these.
+# Programs ask for the same models as people do; they bring one of these.
 CALLS: Final = ("Authorization", "x-api-key", "anthropic-version")
-SHARED: Final = "/models"
+SHARED: Final = ("/models", "/models/{model:.+}")
 
 error = errors.error
 
@@ -81,16 +81,19 @@ def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -
     # The first login should take no longer than the others.
     passwords.matches(None, "")
     root[SITE] = Site(settings.server.public_url.rstrip("/"), clock)
-    templates().globals.update(navigation=navigation(), administration=administration())
+    templates().globals.update(navigation=navigation(), administration=administration(), paths=frozenset(_seen_by()))
     root.router.add_get("/static/{digest}/{name}", static.send)
-    shared = PageOrCall(SHARED)
-    root.router.register_resource(shared)
     for page in table():
-        add = shared.add_route if page.path == SHARED else _adding(root, page.path)
-        add(page.method, guarded(page))
+        if page.path in SHARED:
+            shared = PageOrCallBelow(page.path) if "{" in page.path else PageOrCall(page.path)
+            root.router.register_resource(shared)
+            shared.add_route(page.method, guarded(page))
+        else:
+            for method in ("GET", "HEAD") if page.method == "GET" else (page.method,):
+                root.router.add_route(method, page.path, guarded(page))
 
 
-class PageOrCall(PlainResource):
+class ForPeople(Resource):
     """An address that a page shares with the API: whoever brings a key, or speaks Anthropic's protocol, calls."""
 
     async def resolve(self, request: web.Request) -> tuple[UrlMappingMatchInfo | None, set[str]]:
@@ -100,15 +103,15 @@ class PageOrCall(PlainResource):
         return await super().resolve(request)
 
 
+class PageOrCall(ForPeople, PlainResource):
+    """One such address."""
+
+
+class PageOrCallBelow(ForPeople, DynamicResource):
+    """Such addresses with a part that is a name."""
+
+
 def _names() -> Iterator[str]:
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if found.name != __name__:
             yield found.name
-
-
-def _adding(root: web.Application, path: str) -> Callable[..., Any]:
-    def add(method: str, handler: Any) -> None:
-        for each in ("GET", "HEAD") if method == "GET" else (method,):
-            root.router.add_route(each, path, handler)
-
-    return add

@@ -53,8 +53,13 @@ def templates() -> Environment:
     return environment
 
 
-def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-    """A template with these values, and with what every page has: `me`, `path`, `site`, `config` and `now_ms`."""
+def page(
+    request: web.Request, template: str, *, status: int = 200, compressed: bool = False, **values: Any
+) -> web.Response:
+    """A template with these values, and with what every page has: `me`, `path`, `site`, `config` and `now_ms`.
+
+    `compressed` is for long pages without a secret: beside one, what is typed into an address would betray it by size.
+    """
     shared = {
         "me": request.get(SESSION),
         # Outside the table nobody has looked whose the cookie is.
@@ -65,7 +70,10 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
         "now_ms": words.now_ms(),
     }
     text = templates().get_template(template).render({**shared, **values})
-    return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+    response = web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
+    if compressed:
+        response.enable_compression()
+    return response
 
 
 def see_other(path: str) -> web.Response:

@@ -1,10 +1,14 @@
 """Numbers and times as people read them."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
 
 from haze_proxy.money import receipt
 
@@ -32,6 +36,7 @@ SYSTEMS: Final = (
     ("Linux", "Linux"),
 )
 CENT: Final = Decimal("0.01")
+CODE: Final = re.compile(r"`([^`]+)`")
 
 
 def now_ms() -> int:
@@ -99,10 +104,25 @@ def per_million(rate: int | None) -> str:
     return "\N{EN DASH}" if rate is None else money(rate)
 
 
+def factor(millionths: int) -> str:
+    """A factor in millionths as a decimal: 1.05, 2."""
+    return f"{Decimal(millionths).scaleb(-6).normalize():f}"
+
+
 def browser(user_agent: str) -> str:
     """A browser by its User-Agent, as people call it: `Firefox on Windows`; a program's as it is."""
     names = [next((name for mark, name in marks if mark in user_agent), "") for marks in (BROWSERS, SYSTEMS)]
     return " on ".join(filter(None, names)) or user_agent[:60] or "Unknown browser"
+
+
+def ticks(text: str) -> Markup:
+    """A text whose backticks mark what is code; everything else in it is text."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped in the line itself
+
+
+def link(name: str) -> str:
+    """A name as a part of an address; slashes stay."""
+    return quote(name, safe="/:@~")
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
@@ -117,4 +137,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "span": span,
     "per_million": per_million,
     "browser": browser,
+    "factor": factor,
+    "ticks": ticks,
+    "link": link,
 }

@@ -63,7 +63,7 @@ from haze_proxy.web.pages import table
 print(json.dumps([[page.path, page.who.name] for page in table() if page.method == "GET"]))
 """
 # A parameter of a path -> what stands for it: a row that the account of `settled` has.
-EXAMPLES = {"id": "1"}
+EXAMPLES = {"id": "1", "model": "openai/gpt-5.2"}
 PASSWORD = "correct horse battery"
 
 

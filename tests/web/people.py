@@ -19,7 +19,7 @@ SECRET = re.compile(r"sk-rr-[\w-]{43}")
 # Tables with a row for each person, key or start, and not for each thing that they did: they may be read whole.
 SMALL = {"accounts", "keys", "codes", "epochs", "clock", "ledger"}
 # A parameter of a path -> what stands for it in tests of every page.
-EXAMPLES = {"id": "1", "session": "0" * 64}
+EXAMPLES = {"id": "1", "session": "0" * 64, "model": "hekiu"}
 
 
 @dataclass(frozen=True)
