@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from haze_proxy import published
 from haze_proxy.address import networks
 from haze_proxy.api import openapi, routes
 from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
@@ -56,6 +57,7 @@ from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.writer import Writer
 from haze_proxy.web import pages
+from haze_proxy.web.reference import REFERENCE
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +119,7 @@ def create_app(
     root.router.add_get("/healthz", alive)
     root.router.add_get("/readyz", ready)
     root.router.add_get("/openapi.json", openapi.page(routes.ROUTES, settings.server.public_url))
+    root[REFERENCE] = published.reference()
     pages.mount(root, settings, clock)
     routes.mount(root, gate, shared)
     root.on_response_prepare.append(identify)

@@ -33,13 +33,14 @@ class Endpoint:
     """One row of the route table: what the gate asks before its handler runs.
 
     `protocol` chooses the envelope of errors. `reads` says that a body is read and admitted: "paid" takes the request
-    limit and a hold, "counted" only the counting limit, "" neither.
+    limit and a hold, "counted" only the counting limit, "" neither. `what` it is for, in a line for people.
     """
 
     method: str
     path: str
     protocol: str
     reads: str = ""
+    what: str = ""
 
 
 DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)

@@ -9,33 +9,16 @@ import subprocess
 import sys
 import time
 import tomllib
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
+from readme import README, ROOT, keys, rows, section
 
-from haze_proxy import config, errors
+from haze_proxy import config, errors, published
 from haze_proxy.api.routes import ROUTES
 from haze_proxy.cli import main as cli
 from haze_proxy.money import endings
-
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def section(title: str) -> str:
-    """The text below a heading, up to the next heading of any level above it."""
-    _, _, rest = README.partition(f"\n## {title}\n")
-    return rest.partition("\n## ")[0]
-
-
-def rows(title: str, first: str = "| ") -> list[list[str]]:
-    """The cells of a section's table, without its head; of several, of the one whose head begins with `first`."""
-    _, begins, rest = section(title).partition(f"\n{first}")
-    lines = (begins + rest).strip().partition("\n\n")[0].splitlines()
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
 @pytest.fixture
@@ -98,6 +81,7 @@ def test_every_endpoint_is_listed() -> None:
     listed = {tuple(cell[0].strip("`").split(" ", 1)) for cell in rows("Endpoints")}
     served = {(endpoint.method, f"/v1{endpoint.path}".replace("{id:.+}", "{id}")) for endpoint, _ in ROUTES}
     assert listed == served | {("GET", path) for path in ("/openapi.json", "/healthz", "/readyz")}
+    assert rows("Endpoints") == [[f"`{route.name}`", route.what] for route in published.reference().routes]
 
 
 def test_the_table_of_errors_is_the_codes_own() -> None:
@@ -138,37 +122,6 @@ def test_every_key_of_the_configuration_is_listed_with_its_default() -> None:
     """A key that is not documented is found by accident, and a wrong default by surprise."""
     listed = {row[0].strip("`"): row[1].strip("`") for row in rows("config.toml")}
     assert listed == dict(keys(config.Config, ""))
-
-
-def keys(table: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
-    """(path, default as TOML has it) of every key."""
-    for field in msgspec.structs.fields(table):
-        inner = next((t for t in typing.get_args(field.type) if is_table(t)), None)
-        if is_table(field.type):
-            yield from keys(field.type, f"{path}{field.name}.")
-        elif inner is not None and path == "":
-            yield from keys(inner, f"{field.name}[].")
-        else:
-            yield path + field.name, default(field)
-
-
-def is_table(kind: object) -> bool:
-    """Whether a type is a table of config.toml."""
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
-def default(field: msgspec.structs.FieldInfo) -> str:
-    """A field's default as the README writes it."""
-    if field.required:
-        return "required"
-    if field.default is msgspec.UNSET:
-        return "its kind's"
-    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    if value is None:
-        return "none"
-    shown = {(): "[]", "": '""'}.get(value) if isinstance(value, tuple | str) else None
-    return shown or ("{}" if value == {} else str(value).lower() if isinstance(value, bool) else f'"{value}"'
-                     if isinstance(value, str) else str(value))  # fmt: skip
 
 
 def test_the_committed_configuration_serves_at_once() -> None:

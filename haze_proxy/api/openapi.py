@@ -12,7 +12,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from haze_proxy.api.relay import COST_HEADER
+from haze_proxy.api.relay import COST_HEADER, DROPPED, LIMITED
 from haze_proxy.context import Endpoint
 from haze_proxy.errors import TABLE, HazeError, MethodNotAllowed
 from haze_proxy.gate import claims
@@ -50,7 +50,9 @@ HEADERS: Final = {
     "request-id": "The id of the request and of its receipt.",
     "x-request-id": "The same id.",
     "x-upstream-request-id": "The provider's own id of the request.",
-    COST_HEADER: "What the answer cost, an exact decimal; not on streams.",
+    COST_HEADER: "What the answer cost in USD, an exact decimal; not on streams.",
+    LIMITED: "The balance pays for a shorter answer than was asked for: `max_output_tokens=N` was sent.",
+    DROPPED: "Fields of the request that this channel's protocol cannot say, and that were left out.",
     "x-haze-replayed": "The answer is that of another request with the same `Idempotency-Key`: this one.",
     "Retry-After": "Whole seconds to wait, from 1 to 60.",
     "x-should-retry": '"false": repeating the request cannot help.',

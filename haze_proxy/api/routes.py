@@ -15,15 +15,25 @@ from haze_proxy.api import chat, courtesy, embeddings, key, messages, models, re
 from haze_proxy.context import ENDPOINT, Endpoint
 from haze_proxy.gate.body import expect
 
+# What people read of a route, here and in the README; backticks mark what is code.
+CHAT: Final = "OpenAI chat, streamed or not"
+RESPONSES: Final = "OpenAI Responses, streamed or not; nothing is kept at the provider"
+MESSAGES: Final = "Anthropic Messages, streamed or not; its query is kept"
+COUNT_TOKENS: Final = "the provider's own counter where it has one, else a high estimate; free"
+EMBEDDINGS: Final = "OpenAI embeddings; vectors come as floats or base64, whichever was asked for"
+MODELS: Final = "what this key may use, with prices and sizes; one shape for all SDKs"
+MODEL: Final = "one model; a slash in the id raw or as `%2F`"
+KEY: Final = "what this key may, has used, and has left"
+
 ROUTES: Final[tuple[tuple[Endpoint, Handler], ...]] = (
-    (Endpoint("POST", "/chat/completions", "chat", "paid"), chat.completions),
-    (Endpoint("POST", "/messages", "messages", "paid"), messages.create),
-    (Endpoint("POST", "/messages/count_tokens", "messages", "counted"), messages.count_tokens),
-    (Endpoint("POST", "/responses", "responses", "paid"), responses.create),
-    (Endpoint("POST", "/embeddings", "embeddings", "paid"), embeddings.create),
-    (Endpoint("GET", "/models", "chat"), models.every),
-    (Endpoint("GET", "/models/{id:.+}", "chat"), models.one),
-    (Endpoint("GET", "/key", "chat"), key.show),
+    (Endpoint("POST", "/chat/completions", "chat", "paid", CHAT), chat.completions),
+    (Endpoint("POST", "/responses", "responses", "paid", RESPONSES), responses.create),
+    (Endpoint("POST", "/messages", "messages", "paid", MESSAGES), messages.create),
+    (Endpoint("POST", "/messages/count_tokens", "messages", "counted", COUNT_TOKENS), messages.count_tokens),
+    (Endpoint("POST", "/embeddings", "embeddings", "paid", EMBEDDINGS), embeddings.create),
+    (Endpoint("GET", "/models", "chat", what=MODELS), models.every),
+    (Endpoint("GET", "/models/{id:.+}", "chat", what=MODEL), models.one),
+    (Endpoint("GET", "/key", "chat", what=KEY), key.show),
 )
 # The longer prefix first: aiohttp looks at them in this order.
 VERSIONED: Final = ("/v1/v1", "/v1")

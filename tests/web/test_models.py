@@ -170,7 +170,7 @@ async def test_a_long_list_has_pages_that_keep_the_search(reader: Person) -> Non
         assert found(await reader.get(f"/models?q=maker&page={page}")) == found(first)
 
 
-@pytest.mark.parametrize("path", ["/models", "/models/maker/model-001"])
+@pytest.mark.parametrize("path", ["/models", "/docs", "/models/maker/model-001"])
 async def test_a_long_page_is_light_on_the_line(shop: Haze, path: str) -> None:
     """With all that belongs to it; and whoever cannot unpack it gets it as it is."""
     async with aiohttp.ClientSession(auto_decompress=False) as session:
