@@ -13,7 +13,7 @@ SLOW = {
     "all requests": "SELECT * FROM requests",
     "by an alias": "SELECT r.id FROM requests AS r",
     "sorted aside": "SELECT * FROM requests WHERE account_id = 1 ORDER BY cost",
-    "grouped aside": "SELECT model, sum(cost) FROM requests WHERE account_id = 1 GROUP BY model",
+    "grouped aside": "SELECT protocol, sum(cost) FROM requests WHERE account_id = 1 GROUP BY protocol",
     "in a part": "SELECT (SELECT sum(amount) FROM transfers)",
     "with a name": "WITH t AS (SELECT * FROM transfers) SELECT count(*) FROM t",
 }
