@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from haze_proxy.money import prices, receipt
@@ -77,7 +78,8 @@ def find(connection: sqlite3.Connection, request_id: str, account_id: int | None
     ).fetchone()
     if row is None or account_id not in (None, row["account_id"]):
         raise UnknownRequestError(f"There is no request {request_id}.")
-    moved = connection.execute("SELECT * FROM transfers WHERE request_id = ? ORDER BY id", (request_id,)).fetchall()
+    moved = connection.execute("SELECT * FROM transfers WHERE request_id = ?", (request_id,)).fetchall()
+    moved.sort(key=itemgetter("id"))  # SQLite would sort these few in a temporary tree
     price = prices.from_facts(row["price"]) if row["price"] is not None and row["state"] == "settled" else None
     charge = Charge(0) if price is None else receipt.charge(usage(row), price, row["upstream_cost"])
     return Receipt(dict(row), price, charge, json.loads(row["attempts"] or "[]"), moved)

@@ -74,6 +74,8 @@ class Path:
     answers: tuple[str, ...] = ()
 
 
+# A row of the log: the columns of ROW.
+Row = sqlite3.Row
 # A filter's name, the condition that it means, and the values of that.
 Term = tuple[str, str, tuple[object, ...]]
 # As the partial indexes of migration 0008 and 0001 have it, word by word: else SQLite does not take them.

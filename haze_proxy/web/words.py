@@ -99,6 +99,13 @@ def span(ms: int) -> str:
     return "less than a minute"
 
 
+def took(ms: int) -> str:
+    """How long something took: 0.42 s, 12.3 s, 2 min 5 s."""
+    if ms < MINUTE_MS:
+        return f"{ms / 1000:.{2 if ms < 10_000 else 1}f} s"
+    return f"{ms // MINUTE_MS} min {ms % MINUTE_MS // 1000} s"
+
+
 def per_million(rate: int | None) -> str:
     """A rate in nano-dollars per million tokens as USD: $0.175; a dash where there is none."""
     return "\N{EN DASH}" if rate is None else money(rate)
@@ -135,6 +142,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "iso": iso,
     "ago": ago,
     "span": span,
+    "took": took,
     "per_million": per_million,
     "browser": browser,
     "factor": factor,

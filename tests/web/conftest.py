@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from gateway import ECHO, Haze, running
+from made import Log
 from people import Come, Person, listen, slow
 
 
@@ -51,3 +52,10 @@ async def other(come: Come) -> Person:
     person = await come()
     await person.register("other@example.com")
     return person
+
+
+@pytest.fixture
+async def log(house: Haze, me: Person) -> Log:
+    """What `me` has asked for: nothing yet, but there is a key to do it with."""
+    await me.make_key(name="Laptop")
+    return Log(house)

@@ -19,7 +19,12 @@ SECRET = re.compile(r"sk-rr-[\w-]{43}")
 # Tables with a row for each person, key or start, and not for each thing that they did: they may be read whole.
 SMALL = {"accounts", "keys", "codes", "epochs", "clock", "ledger"}
 # A parameter of a path -> what stands for it in tests of every page.
-EXAMPLES = {"id": "1", "session": "0" * 64, "model": "hekiu"}
+EXAMPLES = {
+    "id": "1",
+    "session": "0" * 64,
+    "model": "hekiu",
+    "request": f"req_{1_795_608_000_000:012x}{0:016x}",
+}
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,15 @@ class Person:
 
 # Opens a browser with cookies of its own.
 Come = Callable[[], Awaitable[Person]]
+
+
+async def owner(haze: Haze, session: aiohttp.ClientSession) -> Person:
+    """Somebody logged in as a@example.com, whose key and ten dollars the tests have."""
+    person = Person(haze, session)
+    await person.register("helper@example.com")
+    haze.rows("UPDATE accounts SET password_hash = (SELECT password_hash FROM accounts WHERE id = 2) WHERE id = 1")
+    assert (await person.log_in("a@example.com")).status == 303
+    return person
 
 
 def filled(path: str) -> str:

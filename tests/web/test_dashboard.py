@@ -7,20 +7,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from gateway import ECHO, PAID, Haze, channel, running
-from people import Person
+from people import Person, owner
 from provider import Provider, Reply
 from provider_answers import events
 
 from haze_proxy.web.dashboard import runway
-
-
-async def owner(haze: Haze, session: aiohttp.ClientSession) -> Person:
-    """Log in as a@example.com, whose key the tests have."""
-    person = Person(haze, session)
-    await person.register("helper@example.com")
-    haze.rows("UPDATE accounts SET password_hash = (SELECT password_hash FROM accounts WHERE id = 2) WHERE id = 1")
-    assert (await person.log_in("a@example.com")).status == 303
-    return person
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ The fixture `house` looks at the plans of whatever any other test of this folder
 
 import pytest
 from gateway import Haze
-from people import Person, filled, listen, rows, slow
+from made import Log
+from people import EXAMPLES, Person, filled, listen, rows, slow
 
 from haze_proxy.web.context import Page
 
@@ -25,6 +26,7 @@ async def test_a_page_asks_nothing_slow(house: Haze, me: Person, page: Page) -> 
     await me.make_key()
     house.rows("UPDATE accounts SET is_admin = 1")
     house.rows("UPDATE keys SET account_id = 2")
+    assert Log(house).add() == EXAMPLES["request"]
     asked = await listen(house)
     seen = await me.get(filled(page.path))
     assert seen.status in (200, 303)

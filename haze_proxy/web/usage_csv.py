@@ -1,0 +1,125 @@
+"""GET /dashboard/usage.csv: the filtered log as a file, written while it is read.
+
+A few hundred rows are in memory at a time, each part is read for itself, and nothing more is read before the reader has
+taken what was written: a download that takes an hour holds neither memory nor an old state of the store.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from aiohttp import web
+
+from haze_proxy.context import STORE
+from haze_proxy.money.receipt import usd
+from haze_proxy.store import request_log
+from haze_proxy.store.request_log import Row
+from haze_proxy.web import log_filter, usage
+from haze_proxy.web.context import Page, Who
+from haze_proxy.web.paging import with_query
+from haze_proxy.web.render import HEADERS, see_other
+from haze_proxy.web.words import day, iso, now_ms
+
+CHUNK_ROWS: Final = 500
+# What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _text(row: Row, name: str) -> str:
+    return harmless(row[name] or "")
+
+
+def _number(row: Row, name: str) -> str:
+    return str(row[name])
+
+
+def _money(row: Row, name: str) -> str:
+    return usd(row[name])
+
+
+def _time(row: Row, name: str) -> str:
+    return "" if row[name] is None else iso(row[name])
+
+
+def _ms(row: Row, name: str) -> str:
+    return "" if row[name] is None else str(row[name] - row["opened_at"])
+
+
+def _yes(row: Row, name: str) -> str:
+    return "true" if row[name] else "false"
+
+
+# The columns of the file, in their order: how each is written, and of what. Classes of tokens are disjoint, and
+# reasoning is part of output.
+COLUMNS: Final[dict[str, tuple[Callable[[Row, str], str], str]]] = {
+    "request_id": (_text, "id"),
+    "time": (_time, "opened_at"),
+    "ended_at": (_time, "ended_at"),
+    "model": (_text, "model"),
+    "key": (_text, "key_name"),
+    "key_prefix": (_text, "prefix"),
+    "channel": (_text, "channel"),
+    "protocol": (_text, "protocol"),
+    "stream": (_yes, "stream"),
+    "input_tokens": (_number, "input"),
+    "cache_read_tokens": (_number, "cache_read"),
+    "cache_write_5m_tokens": (_number, "cache_write_5m"),
+    "cache_write_1h_tokens": (_number, "cache_write_1h"),
+    "output_tokens": (_number, "output"),
+    "reasoning_tokens": (_number, "reasoning"),
+    "estimated": (_yes, "estimated"),
+    "cost_usd": (_money, "cost"),
+    "shortfall_usd": (_money, "shortfall"),
+    "state": (_text, "state"),
+    "ended": (_text, "ended"),
+    "first_byte_ms": (_ms, "first_byte_at"),
+    "duration_ms": (_ms, "ended_at"),
+}
+
+
+async def send(request: web.Request) -> web.StreamResponse:
+    """Every request that the filters of the query mean, the newest first. A wrong filter leads to its page."""
+    form = log_filter.read(request)
+    wanted = await usage.filtered(request, form)
+    if form.errors:
+        return see_other(with_query(request).replace(request.path, usage.PATH, 1))
+    response = web.StreamResponse(headers={**HEADERS, **_file(now_ms())})
+    await response.prepare(request)
+    if request.method == "HEAD":
+        return response
+    await response.write(lines([list(COLUMNS)]))
+    cursor: str | None = ""
+    while cursor is not None:
+        found = await request.app[STORE].read(request_log.read, wanted, cursor, rows=CHUNK_ROWS)
+        if found.rows:
+            await response.write(lines(map(_cells, found.rows)))
+        cursor = found.older or None
+    await response.write_eof()
+    return response
+
+
+def _cells(row: Row) -> list[str]:
+    return [write(row, name) for write, name in COLUMNS.values()]
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: names are chosen by whoever asks, and opened by somebody else."""
+    return f"'{text}" if text.startswith(FORMULAS) else text
+
+
+def lines(rows: Iterable[list[str]]) -> bytes:
+    """Rows as CSV, as RFC 4180 has it."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _file(now: int) -> dict[str, str]:
+    return {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="haze-usage-{day(now)}.csv"',
+    }
+
+
+ROUTES: Final = (Page("GET", f"{usage.PATH}.csv", Who.ACCOUNT, send),)
