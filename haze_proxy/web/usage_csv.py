@@ -7,6 +7,7 @@ taken what was written: a download that takes an hour holds neither memory nor a
 import csv
 import io
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from haze_proxy.web import log_filter, usage
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.paging import with_query
 from haze_proxy.web.render import HEADERS, see_other
-from haze_proxy.web.words import day, iso, now_ms
+from haze_proxy.web.words import day, now_ms
 
 CHUNK_ROWS: Final = 500
 # What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
@@ -39,7 +40,7 @@ def _money(row: Row, name: str) -> str:
 
 
 def _time(row: Row, name: str) -> str:
-    return "" if row[name] is None else iso(row[name])
+    return "" if row[name] is None else datetime.fromtimestamp(row[name] / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _ms(row: Row, name: str) -> str:
