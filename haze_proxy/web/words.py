@@ -100,7 +100,9 @@ def span(ms: int) -> str:
 
 
 def took(ms: int) -> str:
-    """How long something took: 0.42 s, 12.3 s, 2 min 5 s."""
+    """How long something took: 420 ms, 1.50 s, 12.3 s, 2 min 5 s."""
+    if ms < 1000:
+        return f"{ms} ms"
     if ms < MINUTE_MS:
         return f"{ms / 1000:.{2 if ms < 10_000 else 1}f} s"
     return f"{ms // MINUTE_MS} min {ms % MINUTE_MS // 1000} s"

@@ -56,6 +56,7 @@ def settled(browser: Browser, house: House, tmp_path_factory: pytest.TempPathFac
         house.command("credit", "owner@example.com", "25", "--memo", "Welcome")
         for model in ("openai/gpt-5.2", "hekiu", "anthropic/claude-sonnet-4.5"):
             assert house.ask(first, model, max_tokens=500) == 200
+        house.settle()
         assert house.ask(second, "hekiu") == 200
         assert house.ask(second, "claude-hekiu") == 404
         admin.page.context.storage_state(path=path)

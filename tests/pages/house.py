@@ -63,7 +63,35 @@ from haze_proxy.web.pages import table
 print(json.dumps([[page.path, page.who.name] for page in table() if page.method == "GET"]))
 """
 # A parameter of a path -> what stands for it: a row that the account of `settled` has.
-EXAMPLES = {"id": "1", "model": "openai/gpt-5.2"}
+EXAMPLES = {
+    "id": "1",
+    "model": "openai/gpt-5.2",
+    "request": "req_01a2129400000123456789abcdef",
+}
+# Settles the request that EXAMPLES names, as a server would have: of the first account and key, after two attempts.
+SETTLE = """
+import json, sys, time
+from haze_proxy.money.prices import Price
+from haze_proxy.money.receipt import charge
+from haze_proxy.money.usage import Usage
+from haze_proxy.store import database, requests
+from haze_proxy.store.requests import Ended, Opened
+path, name = sys.argv[1:]
+now = int(name[4:16], 16)
+price = Price(input=1_750_000_000, output=14_000_000_000, cache_read=175_000_000, source="config")
+cost = charge(Usage(input=1203, cache_read=48_000, output=611), price).cost
+tries = [("openai", 503, None, "529 overloaded_error"), ("openrouter", 200, now + 1500, None)]
+attempts = [{"channel": channel, "model": "openai/gpt-5.2", "began_at": now, "first_byte_at": first, "status": status,
+             "upstream_id": "gen-1795608000-Kj3x", "error": error, "upstream_cost": None}
+            for channel, status, first, error in tries]
+connection = database.connect(path)
+with database.transaction(connection):
+    opened = Opened(name, 1, 1, 1, "messages", True, "openai/gpt-5.2", now, 90_000_000)
+    requests.end(connection, Ended(
+        opened, "settled", "completed", now + 9400, 130_000_000, cost, cost, "openrouter", "openai/gpt-5.2",
+        "gen-1795608000-Kj3x", 200, now + 1500, (1203, 48_000, 0, 0, 611, 320), False, price.facts,
+        json.dumps(attempts)))
+"""
 PASSWORD = "correct horse battery"
 
 
@@ -78,6 +106,11 @@ class House(Haze):
         self.config.write_text(config.replace("{port}", str(self.port)))
         words = ["-m", "haze_proxy", "--config", str(self.config), "serve", "--port", str(self.port)]
         self.server = Server(words, self.port, folder / "haze.log")
+
+    def settle(self) -> None:
+        """Write the request down that EXAMPLES names."""
+        words = [PYTHON, "-c", SETTLE, str(self.folder / "haze.db"), EXAMPLES["request"]]
+        subprocess.run(words, cwd=ROOT, check=True, timeout=60)
 
     def invitation(self) -> str:
         """The link that makes an administrator, as it was printed."""
@@ -112,7 +145,11 @@ class Place:
 
 
 def places() -> list[Place]:
-    """Every page of Haze's own table, with an example for each parameter."""
+    """Every page of Haze's own table, with an example for each parameter; what is downloaded is none."""
     told = subprocess.run([PYTHON, "-c", TABLE], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     rows = json.loads(told.stdout)
-    return [Place(re.sub(r"\{(\w+)[^/]*\}", lambda found: EXAMPLES[found[1]], path), who) for path, who in rows]
+    return [
+        Place(re.sub(r"\{(\w+)[^/]*\}", lambda found: EXAMPLES[found[1]], path), who)
+        for path, who in rows
+        if not path.endswith(".csv")
+    ]

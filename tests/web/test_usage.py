@@ -26,7 +26,7 @@ async def test_a_row_says_what_a_request_took_and_cost(log: Log, me: Person) -> 
     """Time, model, key, channel, protocol, tokens, money, durations, end: what people ask about, without a click."""
     log.add(stream=1, protocol="messages", cache_write_5m=6, ended="client left", estimated=1, cost=1_000_000_041)
     words = (await me.get("/dashboard/usage")).words
-    row = "hekiu messages · stream · echo 2026-11-25 12:00:00 Laptop 20 4 3 $1.000000041 12.3 s first byte 0.42 s"
+    row = "hekiu messages · stream · echo 2026-11-25 12:00:00 by Laptop 20 4 cached 3 $1.000000041 12.3 s first byte 420 ms"
     assert f"{row} client left estimated" in words
 
 
@@ -193,7 +193,7 @@ async def test_a_request_is_found_by_the_id_that_its_answer_carried(
 async def test_a_running_request_is_in_the_log_while_it_runs(house: Haze, log: Log, me: Person) -> None:
     """With dashes for what is not known yet."""
     log.add(state="open", ended=None, ended_at=None, first_byte_at=None, input=0, cache_read=0, output=0, cost=0)
-    assert "0 0 0 $0.00 \N{EN DASH} running" in (await me.get("/dashboard/usage")).words
+    assert "by Laptop 0 0 $0.00 \N{EN DASH} running" in (await me.get("/dashboard/usage")).words
 
 
 async def test_the_dashboard_and_the_page_of_a_key_lead_here(log: Log, me: Person) -> None:
