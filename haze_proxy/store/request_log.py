@@ -1,11 +1,12 @@
 """The log of requests, the newest first: an account's own, or everybody's; all of it, or what is looked for.
 
 Each reading walks one index in the order of ids, which begin with their time. What the index does not answer is asked
-of each row on the way, and after WALK rows the walk stops and says where: so no page costs more with a million requests
-than with a thousand, whatever is looked for.
+of each row on the way, and after WALK rows, or PATIENCE_S where the disk is slow, the walk stops and says where: so no
+page costs more with a million requests than with a thousand, whatever is looked for.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from haze_proxy.store.overview import first_id
 
 ROWS: Final = 50
 WALK: Final = 3000
+PATIENCE_S: Final = 0.03
+# The clock is looked at after so many rows.
+STEP: Final = 64
 MODELS_MAX: Final = 200
 KEYS_MAX: Final = 200
 
@@ -103,8 +107,8 @@ def read(
 
     Where too few are newer to fill the rows, they are the newest. At most `walk` rows are walked through.
     """
-    ids, looked, last = _walk(connection, wanted, cursor, newer, rows, walk)
-    shown, is_full, stopped = ids[:rows], len(ids) > rows, looked == walk and len(ids) <= rows
+    ids, looked, last, stopped = _walk(connection, wanted, cursor, newer, rows, walk)
+    shown, is_full = ids[:rows], len(ids) > rows
     if newer and not (is_full or stopped):
         return read(connection, wanted, rows=rows, walk=walk)
     beyond = shown[-1] if is_full else last if stopped else ""
@@ -118,19 +122,23 @@ def read(
 
 def _walk(
     connection: sqlite3.Connection, wanted: Wanted, cursor: str, newer: bool, rows: int, walk: int
-) -> tuple[list[str], int, str]:
-    """The ids of what is wanted, one more than `rows` if there are; how many rows were seen, and the last one's id."""
+) -> tuple[list[str], int, str, bool]:
+    """The ids of what is wanted, one more than `rows` if there are; how many rows were seen, the last one's id, and
+    whether there may be more that was not looked at.
+    """
     question, values = _question(wanted, cursor, newer)
     ids: list[str] = []
-    looked, last = 0, ""
+    looked, last, until = 0, "", time.monotonic() + PATIENCE_S
     with closing(connection.execute(question, (*values, walk))) as walked:
         for last, fits in walked:
             looked += 1
             if fits:
                 ids.append(last)
             if len(ids) > rows:
-                break
-    return ids, looked, last
+                return ids, looked, last, False
+            if looked % STEP == 0 and time.monotonic() > until:
+                return ids, looked, last, True
+    return ids, looked, last, looked == walk
 
 
 def _question(wanted: Wanted, cursor: str, newer: bool) -> tuple[str, tuple[object, ...]]:

@@ -162,6 +162,20 @@ def test_a_walk_that_found_nothing_says_where_it_stopped(log) -> None:
         assert ids(request_log.read(log, wanted, up.older, walk=4)) == [everything[9]]
 
 
+def test_a_walk_over_a_slow_disk_stops_sooner(log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that nobody has read for a year come from the disk one by one; and yet each page gets on by a step."""
+    monkeypatch.setattr(request_log, "PATIENCE_S", -1)
+    with undone(log):
+        fill(log, [(0, (1, 1), ("settled", "completed"), "a", None, False)] * (2 * request_log.STEP + 1))
+        wanted, seen = Wanted(account_id=1, channel="one"), []
+        found = request_log.read(log, wanted)
+        while found.older:
+            seen.append(found.looked)
+            assert found.reached == found.older
+            found = request_log.read(log, wanted, found.older)
+        assert [*seen, found.looked] == [request_log.STEP, request_log.STEP, 1]
+
+
 def test_the_models_of_an_account_are_its_own(log) -> None:
     """The filter offers what was used, not what is served today."""
     with undone(log):
