@@ -15,13 +15,14 @@ from typing import Final
 from haze_proxy.money import endings
 from haze_proxy.store.overview import first_id
 
-ROWS: Final = 50
+ROWS: Final = 30
 WALK: Final = 3000
 PATIENCE_S: Final = 0.03
 # The clock is looked at after so many rows.
 STEP: Final = 64
-MODELS_MAX: Final = 200
-KEYS_MAX: Final = 200
+# As many as a list to choose from can hold in a light page.
+MODELS_MAX: Final = 100
+KEYS_MAX: Final = 100
 
 COMPLETED, ESTIMATED, RUNNING, INTERRUPTED, NOT_CHARGED = (
     "completed", "estimated", "running", "interrupted", "not charged",

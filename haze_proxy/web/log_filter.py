@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -65,14 +65,20 @@ def quick(request: web.Request) -> Iterator[tuple[str, str, bool]]:
         yield name, turned(request, **{"from": first, "to": ""}), seen == (first, "")
 
 
-def older(request: web.Request, found: Found) -> str:
-    """The address of the page below, or ""."""
-    return turned(request, before=found.older) if found.older else ""
+def turning(request: web.Request, found: Found, place: str, *, newer: bool) -> dict[str, Any]:
+    """What the templates of request_rows.html want: what was found, from a place, and the pages around it.
 
-
-def newer(request: web.Request, found: Found) -> str:
-    """The address of the page above, or ""."""
-    return turned(request, after=found.newer) if found.newer else ""
+    `newest`, `newer` and `older` are addresses ("": there is none); `reached` is until when (ms since 1970) was looked
+    where the search stopped, else None.
+    """
+    is_newest = not place or (newer and not found.newer)
+    return {
+        "found": found,
+        "newest": "" if is_newest else turned(request),
+        "newer": turned(request, after=found.newer) if found.newer else "",
+        "older": turned(request, before=found.older) if found.older else "",
+        "reached": request_log.at_ms(found.reached) if found.reached else None,
+    }
 
 
 def turned(request: web.Request, **changes: str) -> str:

@@ -22,14 +22,13 @@ NO_REQUEST: Final = "There is no such request in this account."
 
 async def show(request: web.Request) -> web.Response:
     """The log; with `?find=` the receipt of that one, if it is the account's own."""
-    form, account_id = log_filter.read(request), request[SESSION].account_id
-    if (wish := form.text("find")) and await _is_own(request, wish):
-        return see_other(f"{PATH}/{wish}")
-    if wish:
+    form, store = log_filter.read(request), request.app[STORE]
+    if wish := form.text("find"):
+        if await _is_own(request, wish):
+            return see_other(f"{PATH}/{wish}")
         form.wrong("find", NO_REQUEST)
     wanted = await filtered(request, form)
     place, newer = log_filter.cursor(form)
-    store = request.app[STORE]
     limits = {"rows": request_log.ROWS, "walk": request_log.WALK}
     found = await store.read(request_log.read, wanted, place, newer=newer, **limits)
     return page(
@@ -37,17 +36,13 @@ async def show(request: web.Request) -> web.Response:
         "usage.html",
         status=422 if form.errors else 200,
         form=form,
-        found=found,
         is_filtered=log_filter.is_filtered(form),
-        newest=log_filter.turned(request) if place and (found.newer or not newer) else "",
-        older=log_filter.older(request, found),
-        newer=log_filter.newer(request, found),
-        reached=request_log.at_ms(found.reached) if found.reached else None,
         quick=list(log_filter.quick(request)),
         statuses=log_filter.STATUSES,
-        models=_choices(await store.read(request_log.models, account_id), wanted.model),
-        keys=_keys(await store.read(request_log.keys, account_id), wanted.key_id),
+        models=_models(await store.read(request_log.models, request[SESSION].account_id), wanted.model),
+        keys=_keys(await store.read(request_log.keys, request[SESSION].account_id), wanted.key_id),
         csv=log_filter.turned(request).replace(PATH, f"{PATH}.csv", 1),
+        **log_filter.turning(request, found, place, newer=newer),
     )
 
 
@@ -85,7 +80,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _choices(models: list[str], chosen: str | None) -> list[tuple[str, str]]:
+def _models(models: list[str], chosen: str | None) -> list[tuple[str, str]]:
     """The models as options of a list; the one that was asked for is among them, however many there are."""
     rest = [chosen] if chosen is not None and chosen not in models else []
     return [("", "All"), *((model, model) for model in [*models, *rest])]

@@ -196,6 +196,25 @@ async def test_a_running_request_is_in_the_log_while_it_runs(house: Haze, log: L
     assert "by Laptop 0 0 $0.00 \N{EN DASH} running" in (await me.get("/dashboard/usage")).words
 
 
+async def test_a_full_page_is_light(log: Log, me: Person) -> None:
+    """Thirty rows and lists of a hundred models and keys load on a train; what is not in a list can still be asked."""
+    for number in range(101):
+        log.add(number, model=f"anthropic/claude-sonnet-{number:03}", input=123_456, cache_read=123_456, stream=1)
+        log.haze.rows(
+            "INSERT INTO keys (account_id, name, prefix, digest, requests_per_minute, tokens_per_minute,"
+            " concurrent_requests, created_at) VALUES (2, ?, 'sk-rr-abcdef', ?, 1, 1, 1, 0)",
+            f"A key with a name {number}", str(number).encode(),
+        )  # fmt: skip
+    seen = await me.get("/dashboard/usage?model=anthropic%2Fclaude-sonnet-100&key=2")
+    assert seen.status == 200
+    assert listed(seen) == [log.ids[-1]]
+    for chosen in ("anthropic/claude-sonnet-100", "2"):
+        assert f'value="{chosen}" selected' in seen.text
+    seen = await me.get("/dashboard/usage")
+    assert len(listed(seen)) == 30
+    assert len(seen.text.encode()) < 40 * 1024
+
+
 async def test_the_dashboard_and_the_page_of_a_key_lead_here(log: Log, me: Person) -> None:
     """From a number that surprises to what it is made of."""
     mine = log.add()
