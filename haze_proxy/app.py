@@ -48,7 +48,7 @@ from haze_proxy.gate.settlement import Books
 from haze_proxy.lists import LISTS, Lists
 from haze_proxy.money.receipt import usd
 from haze_proxy.money.wallet import Wallet
-from haze_proxy.store import channel_health, idempotency, refusals, requests
+from haze_proxy.store import channel_health, idempotency, refusals, requests, usage_sums
 from haze_proxy.store.access import Access
 from haze_proxy.store.changes import Changes, Watch
 from haze_proxy.store.database import Connection, StoreError, only_server, open_async, read_only, transaction
@@ -132,7 +132,7 @@ def _contexts(settings: Config, fatal: Callable[[str], None]) -> list[Callable[[
     """What is open while the application runs, in the order of opening."""
     path = settings.store.path
     opened = partial(store, settings=settings, fatal=fatal), partial(reads, path=path), partial(used_keys, path=path)
-    return [*opened, refusal_rows, upstream, lists, keepalives]
+    return [*opened, refusal_rows, usage_folds, upstream, lists, keepalives]
 
 
 def take_over(app: web.Application, settings: Config) -> None:
@@ -265,6 +265,21 @@ async def refusal_rows(app: web.Application) -> AsyncIterator[None]:
     async with each_minute(write):
         yield
     write()
+
+
+async def usage_folds(app: web.Application) -> AsyncIterator[None]:
+    """What requests came to is summed for the charts once a minute, and at the start: an upgrade may leave much."""
+
+    stopped = asyncio.Event()
+
+    def write(is_more: Any = True) -> None:
+        if is_more is True and not stopped.is_set() and (writer := app[BOOKS].writer).ready:
+            writer.submit(partial(usage_sums.fold, now_ms=_now_ms()), write, urgent=False)
+
+    write()
+    async with each_minute(write):
+        yield
+    stopped.set()
 
 
 async def upstream(app: web.Application) -> AsyncIterator[None]:

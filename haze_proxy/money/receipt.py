@@ -50,6 +50,22 @@ def cost(usage: Usage, price: Price, upstream_cost: int | None = None) -> int:
     return _rounded_up(sum(map(mul, tokens, effective.rates))) + effective.request
 
 
+def saved(usage: Usage, price: Price, upstream_cost: int | None = None) -> int:
+    """What caching took off the cost, in nano-dollars: what the same tokens would cost if all input were plain, less
+    what they do cost. Below zero where writing to the cache was dearer than reading from it saved.
+
+    0 where the upstream's own cost is the price: nobody knows what it would have been.
+    """
+    read, write_5m, write_1h = usage.cache_read, usage.cache_write_5m, usage.cache_write_1h
+    if not (read or write_5m or write_1h) or price.free or (price.markup is not None and upstream_cost is not None):
+        return 0
+    # The tier goes by all input, however it is classed; fees are whole nano-dollars and the same in both.
+    effective = price.at(usage.total_input) if price.tiers else price
+    rates, tokens = effective.rates, (usage.input, read, write_5m, write_1h, usage.output)  # in the order of CLASSES
+    plain = usage.total_input * rates[0] + usage.output * rates[-1]
+    return _rounded_up(plain) - _rounded_up(sum(map(mul, tokens, rates)))
+
+
 def charge(usage: Usage, price: Price, upstream_cost: int | None = None) -> Charge:
     """Price a usage. The tier goes by all input tokens; a class without a price is billed at its side's dearest.
 

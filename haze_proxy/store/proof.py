@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from haze_proxy.money import prices
-from haze_proxy.store import receipts, transfers
+from haze_proxy.store import receipts, transfers, usage_proof
 
 
 def complaints(connection: sqlite3.Connection) -> Iterator[str]:
@@ -26,6 +26,7 @@ def complaints(connection: sqlite3.Connection) -> Iterator[str]:
         if row["ended_at"] is None or row["ended_at"] >= started[key_id]:
             in_period[key_id] += cost
     yield from _spent(keys, spent, in_period)
+    yield from usage_proof.complaints(connection)
 
 
 def check(connection: sqlite3.Connection) -> list[str]:

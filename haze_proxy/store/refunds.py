@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from haze_proxy.store import keys, transfers
+from haze_proxy.store import keys, transfers, usage_sums
 from haze_proxy.store.transfers import Transfer
 
 
@@ -20,7 +20,7 @@ class Refund:
 
 
 def give(connection: sqlite3.Connection, request_id: str, memo: str | None, now_ms: int) -> Refund:
-    """Give an account back what it paid for a request, and take it off what the key has spent.
+    """Give an account back what it paid for a request, and take it off what the key has spent and off the sums.
 
     A shortfall was never paid, so it does not come back. Raises RefundError where there is nothing to give.
     """
@@ -34,6 +34,7 @@ def give(connection: sqlite3.Connection, request_id: str, memo: str | None, now_
     name = transfers.account(row["account_id"])
     transfers.move(connection, Transfer(transfers.REVENUE, name, row["paid"], "refund", request_id, memo=memo), now_ms)
     keys.take_back(connection, row["key_id"], row["paid"], row["ended_at"])
+    usage_sums.take_back(connection, request_id, row["paid"])
     return Refund(row["paid"], transfers.balance(connection, name))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from haze_proxy.money import endings
-from haze_proxy.store import idempotency, keys, transfers
+from haze_proxy.store import idempotency, keys, transfers, usage_sums
 from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keys import Spent
 from haze_proxy.store.transfers import Transfer
@@ -33,7 +33,8 @@ class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
     `state` is `settled` or `void`; `ended` says how, a word of money/endings.py; price, attempts and server
-    tools are JSON texts. `upstream_cost` is what the upstream says it cost, in nano-dollars.
+    tools are JSON texts. `upstream_cost` is what the upstream says it cost, and `saved` what caching took
+    off the cost, in nano-dollars.
     """
 
     opened: Opened
@@ -55,6 +56,7 @@ class Ended:
     server_tools: str | None = None
     service_tier: str | None = None
     upstream_cost: int | None = None
+    saved: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Epoch(NamedTuple):
 def begin_epoch(connection: sqlite3.Connection, pid: int, now_ms: int) -> Epoch:
     """Start a server's time, and close what servers before it left open."""
     left = connection.execute("SELECT count(*), coalesce(sum(held), 0) FROM requests WHERE state = 'open'").fetchone()
+    usage_sums.interrupt(connection, now_ms, endings.PROCESS_DIED.word)
     connection.execute(
         "UPDATE requests SET state = 'interrupted', ended = ?, ended_at = ? WHERE state = 'open'",
         (endings.PROCESS_DIED.word, now_ms),
@@ -128,11 +131,35 @@ def end(connection: sqlite3.Connection, ended: Ended) -> Standing:
     name = transfers.account(opened.account_id)
     paid = min(ended.cost, ended.payable, transfers.balance(connection, name)) if ended.cost else 0
     _write(connection, ended, ended.cost - paid)
+    _sum(connection, ended, ended.cost - paid)
     _charge(connection, ended, name, paid)
     if opened.keyed is not None and ended.state == "settled":
         idempotency.keep(connection, opened.keyed, ended.ended_at)
     spent = keys.spend(connection, opened.key_id, ended.cost, ended.ended_at)
     return Standing(transfers.balance(connection, name), spent)
+
+
+def _sum(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None:
+    opened, is_settled = ended.opened, ended.state == "settled"
+    plain, read, write_5m, write_1h, output, reasoning = ended.tokens
+    usage_sums.add(
+        connection,
+        opened.account_id,
+        ended.ended_at,
+        (opened.key_id, opened.model, ended.channel or "", ended.ended),
+        (
+            is_settled,
+            not is_settled,
+            plain,
+            read,
+            write_5m + write_1h,
+            output,
+            reasoning,
+            ended.cost,
+            shortfall,
+            ended.saved,
+        ),
+    )
 
 
 def _charge(connection: sqlite3.Connection, ended: Ended, name: str, paid: int) -> None:

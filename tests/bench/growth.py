@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+from haze_proxy.store import receipts, usage_sums
+
 from . import servers
 from .haze import Home
 from .lines import LINES, all_calls
@@ -76,4 +78,20 @@ def multiply(path: Path, count: int) -> None:
             " FROM (SELECT ? * cost AS more FROM requests WHERE id = ?)",
             (count - 1, last),
         )
+        _sum(connection, last, count - 1)
         connection.execute("COMMIT")
+
+
+def _sum(connection: sqlite3.Connection, request_id: str, count: int) -> None:
+    """Add a request to the sums behind the charts, so many times."""
+    receipts.teach(connection)
+    account_id, ended_at, key_id, model, channel, ended, *sums = connection.execute(
+        "SELECT account_id, ended_at, key_id, model, channel, ended, 1, 0, input, cache_read,"
+        " cache_write_5m + cache_write_1h, output, reasoning, cost, shortfall,"
+        " saved(state, input, cache_read, cache_write_5m, cache_write_1h, price, upstream_cost)"
+        " FROM requests WHERE id = ?",
+        (request_id,),
+    ).fetchone()
+    usage_sums.add(
+        connection, account_id, ended_at, (key_id, model, channel, ended), tuple(count * each for each in sums)
+    )

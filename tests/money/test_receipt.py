@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haze_proxy.money.prices import CLASSES, FREE, Price, Tier
-from haze_proxy.money.receipt import Charge, Line, charge, cost, most, nano, usd, usd_of
+from haze_proxy.money.receipt import MILLION, Charge, Line, charge, cost, most, nano, saved, usd, usd_of
 from haze_proxy.money.usage import Usage
 
 rates = st.integers(0, 10**12)
@@ -190,3 +190,34 @@ def test_what_is_no_exact_amount_is_refused(text: str) -> None:
     """Rounding somebody's money silently is worse than asking again."""
     with pytest.raises(ValueError, match=r"amount of money|decimals"):
         nano(text)
+
+
+@given(usages, prices())
+def test_what_caching_saved_and_the_cost_are_what_plain_input_would_have_cost(usage: Usage, price: Price) -> None:
+    """To the nano-dollar, tiers, fees and roundings included: otherwise the saving would be an advertisement."""
+    plain = replace(usage, input=usage.total_input, cache_read=0, cache_write_5m=0, cache_write_1h=0)
+    assert cost(usage, price) + saved(usage, price) == cost(plain, price)
+
+
+SAVED = {
+    "read in the dearer tier": (Usage(input=100, cache_read=1_000_000), SONNET, 5_700_000_000),
+    "written for 5 minutes": (Usage(cache_write_5m=100_000), SONNET, -75_000_000),
+    "written for an hour": (Usage(cache_write_1h=100_000), SONNET, -300_000_000),
+    "written and read": (Usage(cache_write_5m=10_000, cache_read=100_000), SONNET, 262_500_000),
+    "nothing cached": (Usage(input=1000, output=1000), SONNET, 0),
+    "free": (Usage(cache_read=1000), FREE, 0),
+    "a class without a price costs the dearest": (Usage(cache_read=1000), Price(input=1_000_000), 0),
+}
+
+
+@pytest.mark.parametrize(("usage", "price", "nano_usd"), SAVED.values(), ids=SAVED)
+def test_what_caching_saves_can_be_checked_by_hand(usage: Usage, price: Price, nano_usd: int) -> None:
+    """Writing to a cache costs more than plain input: a cache that is never read is a loss, and is told as one."""
+    assert saved(usage, price) == nano_usd
+
+
+def test_nobody_knows_what_caching_saved_where_the_upstreams_own_cost_is_the_price() -> None:
+    """0 rather than a guess; where the upstream told no cost, the price per token is what was charged."""
+    price = replace(SONNET, markup=MILLION)
+    assert saved(Usage(cache_read=1000), price, 5_000) == 0
+    assert saved(Usage(cache_read=1000), price) == 2_700_000

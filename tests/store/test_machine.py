@@ -21,7 +21,7 @@ from store.engine import Engine
 from haze_proxy.gate.settlement import RequestHold
 from haze_proxy.money.periods import DAY_MS
 from haze_proxy.money.wallet import ShortError
-from haze_proxy.store import accounts, codes, database, keys, proof, receipts, refunds, transfers
+from haze_proxy.store import accounts, codes, database, keys, proof, receipts, refunds, transfers, usage_sums
 from haze_proxy.store.codes import CodeError
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.refunds import RefundError
@@ -243,6 +243,11 @@ class Money(RuleBasedStateMachine):
         self.model.codes[number % len(self.model.codes)] = (code, 0)
 
     # ---- time and processes ----
+
+    @rule()
+    def fold(self) -> None:
+        """Sums are moved to where charts read them; the proof after each step knows them there as well."""
+        self.outside(lambda connection: usage_sums.fold(connection, self.engine.now))
 
     @rule()
     def next_day(self) -> None:

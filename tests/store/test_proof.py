@@ -17,6 +17,12 @@ def test_transfers_and_requests_are_counted(books) -> None:
     assert proof.size(books.connection) == (1, 0)
 
 
+def sums(difference: str) -> str:
+    """What is said of sums that are no longer those of the requests, in the case that the tests have."""
+    where = "The sums of account 1 by ended (completed) from 2027-01-15 08:00 on"
+    return f"{where} are not what its requests add up to: {difference}. So it is at 21 places."
+
+
 SABOTAGE = {
     "money from nothing": (
         "UPDATE ledger SET balance = balance + 1 WHERE name = 'account:1'",
@@ -45,23 +51,24 @@ SABOTAGE = {
             "Request r1 cost 31, but 30 were charged.",
             "Request r1 cost 31, but its tokens and its price add up to 30.",
             "Key 1 has spent 30, but its requests cost 31.",
+            sums("cost -1"),
         ],
     ),
     "a shortfall that was not moved": (
         "UPDATE requests SET shortfall = 1",
-        ["Request r1 names a shortfall of 1, but 0 were moved."],
+        ["Request r1 names a shortfall of 1, but 0 were moved.", sums("shortfall -1")],
     ),
     "a charge for an open request": (
         "UPDATE requests SET state = 'open', ended_at = NULL",
-        ["Request r1 is open and cost 30."],
+        ["Request r1 is open and cost 30.", sums("settled +1, input +30, cost +30")],
     ),
     "an outcome that is none": (
         "UPDATE requests SET ended_at = NULL",
-        ["Request r1 is settled, but its end says otherwise."],
+        ["Request r1 is settled, but its end says otherwise.", sums("settled +1, input +30, cost +30")],
     ),
     "tokens that were changed": (
         "UPDATE requests SET output = 1",
-        ["Request r1 cost 30, but its tokens and its price add up to 31."],
+        ["Request r1 cost 30, but its tokens and its price add up to 31.", sums("output -1")],
     ),
     "calls that were changed": (
         f"UPDATE requests SET server_tools = '{{\"web_search\":1}}', price = '{SEARCHED.facts}'",
@@ -82,7 +89,7 @@ SABOTAGE = {
             " VALUES ('house:revenue', 'account:1', 31, 'refund', 'r1', 0);"
             " UPDATE keys SET spent = -1, period_spent = -1"
         ),
-        ["Request r1 was refunded 31, but 30 were paid for it."],
+        ["Request r1 was refunded 31, but 30 were paid for it.", sums("cost +31")],
     ),
     "a charge to somebody else": (
         (
@@ -109,6 +116,7 @@ SABOTAGE = {
         [
             "Transfer 2 names request r1, which does not exist.",
             "Key 1 has spent 30, but its requests cost 0.",
+            sums("settled +1, input +30, cost +30"),
         ],
     ),
     "a forgotten request": (
@@ -118,7 +126,7 @@ SABOTAGE = {
             " UPDATE ledger SET balance = 100 WHERE name = 'account:1'; UPDATE keys SET spent = 0, period_spent = 0;"
             " INSERT INTO epochs (pid, started_at) VALUES (2, 0)"
         ),
-        ["Request r1 is open, but its server (epoch 1) is gone."],
+        ["Request r1 is open, but its server (epoch 1) is gone.", sums("settled +1, input +30, cost +30")],
     ),
     "a code that gave nothing": (
         (
@@ -148,6 +156,8 @@ SABOTAGE = {
         "UPDATE keys SET period_spent = 1",
         ["Key 1 has spent 1 in its period, but its requests cost 30."],
     ),
+    "sums that were changed": ("UPDATE usage_recent SET cost = 29", [sums("cost -1")]),
+    "sums that are gone": ("DELETE FROM usage_recent", [sums("settled -1, input -30, cost -30")]),
     "a key that forgot": ("UPDATE keys SET spent = 1", ["Key 1 has spent 1, but its requests cost 30."]),
 }
 
@@ -198,7 +208,8 @@ def test_the_proof_takes_no_more_memory_for_more_rows(books, open_request) -> No
         f" INSERT INTO requests (id, {', '.join(columns)}) SELECT 'r' || i, {', '.join(columns)} FROM n, requests;"
         " INSERT INTO transfers (debit, credit, amount, kind, request_id, created_at)"
         " SELECT 'account:1', 'house:revenue', 30, 'charge', id, 0 FROM requests WHERE id <> 'r1';"
-        " UPDATE keys SET spent = 30 * 20000, period_spent = 30 * 20000; COMMIT"
+        " UPDATE keys SET spent = 30 * 20000, period_spent = 30 * 20000;"
+        " UPDATE usage_recent SET settled = 20000, input = 30 * 20000, cost = 30 * 20000; COMMIT"
     )
     tracemalloc.start()
     try:

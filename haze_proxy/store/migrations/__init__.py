@@ -6,6 +6,7 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
+from haze_proxy.store import receipts
 from haze_proxy.store.database import StoreError
 
 
@@ -23,6 +24,7 @@ def migrate(connection: sqlite3.Connection) -> int:
         return have
     if have:
         _copy(connection, have)
+    receipts.teach(connection)
     for number in sorted(scripts):
         if number > have:
             _apply(connection, number, scripts[number])
