@@ -30,21 +30,24 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`per_day` is nano-dollars a day at the recent rate. `refused` is of the last 24 hours."""
+    """`per_day` is nano-dollars a day at the recent rate. `refused` is of the last 24 hours, not all where `is_cut`."""
 
     running: int
     per_day: int
     refused: list[Refused]
+    is_cut: bool
     last: list[sqlite3.Row]
     live_keys: int
 
 
 def read(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Overview:
     """The overview of an account."""
+    refused, is_cut = _refused(connection, account_id, now_ms)
     return Overview(
         running=int(connection.execute(RUNNING, (account_id,)).fetchone()[0]),
         per_day=_per_day(connection, account_id, now_ms),
-        refused=_refused(connection, account_id, now_ms),
+        refused=refused,
+        is_cut=is_cut,
         last=connection.execute(LATEST, (account_id, LAST)).fetchall(),
         live_keys=int(connection.execute(LIVE_KEYS, (account_id, now_ms)).fetchone()[0]),
     )
@@ -60,20 +63,22 @@ def _per_day(connection: sqlite3.Connection, account_id: int, now_ms: int) -> in
     return int(sum(row["cost"] for row in rows) * DAY_MS // span)
 
 
-def _refused(connection: sqlite3.Connection, account_id: int, now_ms: int) -> list[Refused]:
+def _refused(connection: sqlite3.Connection, account_id: int, now_ms: int) -> tuple[list[Refused], bool]:
     # Added up here: SQLite would sort them in a temporary tree.
     counts: Counter[tuple[int, str]] = Counter()
     last: dict[tuple[int, str], int] = {}
     names: dict[int, tuple[str, str]] = {}
     since = (now_ms - DAY_MS) // MINUTE_MS
-    for row in connection.execute(REFUSED, (account_id, since, REFUSALS_ROWS)):
+    rows = connection.execute(REFUSED, (account_id, since, REFUSALS_ROWS)).fetchall()
+    for row in rows:
         place = (row["key_id"], row["reason"])
         counts[place] += row["count"]
         last[place] = max(last.get(place, 0), row["minute"] * MINUTE_MS)
         names[row["key_id"]] = (row["name"], row["prefix"])
-    return [
+    refused = [
         Refused(key, *names[key], reason, count, last[key, reason]) for (key, reason), count in counts.most_common()
     ]
+    return refused, len(rows) == REFUSALS_ROWS
 
 
 def first_id(at_ms: int) -> str:

@@ -40,6 +40,7 @@ ADMINISTRATION: Final = {
     "/admin/accounts": "Accounts",
     "/admin/codes": "Codes",
     "/admin/requests": "Requests",
+    "/admin/usage": "Usage",
     "/admin/shortfalls": "Shortfalls",
     "/admin/audit": "Audit log",
     "/admin/config": "Config",

@@ -35,6 +35,7 @@ SYSTEMS: Final = (
     ("CrOS", "ChromeOS"),
     ("Linux", "Linux"),
 )
+SIZES: Final = ((10**9, "bn"), (10**6, "M"))
 CENT: Final = Decimal("0.01")
 CODE: Final = re.compile(r"`([^`]+)`")
 
@@ -68,6 +69,19 @@ def count(number: int) -> str:
 def tokens(number: int | None) -> str:
     """A number of tokens; a dash where it is not known."""
     return "\N{EN DASH}" if number is None else count(number)
+
+
+def rounded(number: int) -> str:
+    """A count for where there is little room and the exact one stands beside: 41381182 is 41.38 M, cut off."""
+    for unit, name in SIZES:
+        if number >= 10 * unit:
+            return f"{number * 100 // unit / 100:,.2f} {name}"
+    return count(number)
+
+
+def share(part: int, whole: int) -> str:
+    """A part of a whole in percent, rounded down: 71.4 %; a dash where there is no whole."""
+    return f"{part * 1000 // whole / 10:.1f} %" if whole else "\N{EN DASH}"
 
 
 def day(at_ms: int) -> str:
@@ -139,6 +153,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "cents": cents,
     "count": count,
     "tokens": tokens,
+    "rounded": rounded,
+    "share": share,
     "day": day,
     "moment": moment,
     "iso": iso,

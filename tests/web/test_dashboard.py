@@ -11,6 +11,7 @@ from people import Person, owner
 from provider import Provider, Reply
 from provider_answers import events
 
+from haze_proxy.store import overview
 from haze_proxy.web.dashboard import runway
 
 
@@ -81,6 +82,18 @@ async def test_refusals_are_told_with_what_helps(house: Haze, me_with_key: Perso
     assert "A limit of this key was hit" in words
     assert "The answer's message says why." in words
     assert "402" not in words
+
+
+async def test_more_refusals_than_are_counted_are_not_passed_over(
+    house: Haze, me_with_key: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound is there for the page to open at all; what it leaves out must not look like nothing."""
+    monkeypatch.setattr(overview, "REFUSALS_ROWS", 3)
+    now = int(time.time() // 60)
+    for minute in range(now - 3, now):
+        assert "more than are counted" not in (await me_with_key.get("/dashboard")).words
+        house.rows("INSERT INTO refusals VALUES (?, 1, '429 rate_limit_error', 1)", minute)
+    assert "and more than are counted here" in (await me_with_key.get("/dashboard")).words
 
 
 @pytest.mark.parametrize(

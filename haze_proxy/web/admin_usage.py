@@ -1,0 +1,32 @@
+"""GET /admin/usage: what all accounts used and what that earned, by model, account or channel."""
+
+from dataclasses import replace
+from typing import Final
+
+from aiohttp import web
+
+from haze_proxy.context import STORE
+from haze_proxy.store import usage_series
+from haze_proxy.store.usage_sums import EVERYBODY
+from haze_proxy.web.context import Page, Who
+from haze_proxy.web.render import page
+from haze_proxy.web.spans import EARNING
+from haze_proxy.web.usage_view import Asked, leaders, view
+from haze_proxy.web.words import now_ms
+
+DIMENSIONS: Final = {"model": "Model", "account": "Account", "channel": "Channel"}
+
+
+async def show(request: web.Request) -> web.Response:
+    """Everybody's sums have rows of their own: a thousand accounts are read as quickly as one."""
+    now, store = now_ms(), request.app[STORE]
+    asked = Asked.of(request, EARNING, DIMENSIONS)
+    choice = asked.choice
+    series = await store.read(usage_series.read, EVERYBODY, choice.by, choice.span.grain, choice.span.times(now)[0])
+    if choice.by == "account":
+        led = leaders(series, asked.measures[choice.show])
+        series = replace(series, labels=await store.read(usage_series.emails, led))
+    return page(request, "admin_usage.html", view=view(request, asked, series, now))
+
+
+ROUTES: Final = (Page("GET", "/admin/usage", Who.ADMIN, show),)
