@@ -28,9 +28,10 @@ def complaints(connection: sqlite3.Connection) -> Iterator[str]:
 
 AGAIN = (
     f"SELECT account_id, ended_at - ended_at % {SLOT_MS} AS slot, key_id, model, coalesce(channel, '') AS channel,"
-    " ended, sum(state = 'settled') AS settled, sum(state <> 'settled') AS void, sum(input) AS input,"
-    " sum(cache_read) AS cache_read, sum(cache_write_5m + cache_write_1h) AS cache_write, sum(output) AS output,"
-    " sum(reasoning) AS reasoning, sum(cost - coalesce(amount, 0)) AS cost, sum(shortfall) AS shortfall,"
+    " coalesce(ended, state) AS ended, sum(state = 'settled') AS settled, sum(state <> 'settled') AS void,"
+    " sum(input) AS input, sum(cache_read) AS cache_read, sum(cache_write_5m + cache_write_1h) AS cache_write,"
+    " sum(output) AS output, sum(reasoning) AS reasoning, sum(cost - coalesce(amount, 0)) AS cost,"
+    " sum(shortfall) AS shortfall,"
     " sum(saved(state, input, cache_read, cache_write_5m, cache_write_1h, price, upstream_cost)) AS saved"
     " FROM requests LEFT JOIN transfers ON request_id = requests.id AND kind = 'refund'"
     " WHERE ended_at IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6"

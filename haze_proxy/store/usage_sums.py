@@ -94,7 +94,10 @@ ADD = (
     f" ON CONFLICT ({', '.join(KEY)}) {MORE}"
 )
 OPEN = "SELECT account_id, key_id, model, count(*) FROM requests WHERE state = 'open' GROUP BY 1, 2, 3"
-PLACE = "SELECT account_id, ended_at, key_id, model, coalesce(channel, ''), ended FROM requests WHERE id = ?"
+PLACE = (
+    "SELECT account_id, ended_at, key_id, model, coalesce(channel, ''), coalesce(ended, state)"
+    " FROM requests WHERE id = ?"
+)
 
 FIRST = f"SELECT * FROM usage_recent ORDER BY {', '.join(KEY)} LIMIT {PORTION}"
 FOLD = (

@@ -86,7 +86,7 @@ def _sum(connection: sqlite3.Connection, request_id: str, count: int) -> None:
     """Add a request to the sums behind the charts, so many times."""
     receipts.teach(connection)
     account_id, ended_at, key_id, model, channel, ended, *sums = connection.execute(
-        "SELECT account_id, ended_at, key_id, model, channel, ended, 1, 0, input, cache_read,"
+        "SELECT account_id, ended_at, key_id, model, coalesce(channel, ''), ended, 1, 0, input, cache_read,"
         " cache_write_5m + cache_write_1h, output, reasoning, cost, shortfall,"
         " saved(state, input, cache_read, cache_write_5m, cache_write_1h, price, upstream_cost)"
         " FROM requests WHERE id = ?",

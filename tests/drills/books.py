@@ -1,7 +1,8 @@
 """The books worked out anew from the rows on the disk, by other arithmetic than Haze's."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from sqlite3 import Row
 
 from drills.callers import Heard
 from drills.house import House
@@ -32,6 +33,8 @@ def check(house: House, heard: Iterable[Heard], account_id: int = 1) -> States:
         assert row["state"] == "settled" or row["cost"] == 0, f"{dict(row)} costs something"
     assert charges.keys() <= requests.keys(), "a charge for a request that does not exist"
     _balances(house)
+    refunds = {row["request_id"]: row["amount"] for row in transfers if row["kind"] == "refund"}
+    _sums(house, requests.values(), refunds)
     return Counter(row["state"] for row in requests.values())
 
 
@@ -46,6 +49,24 @@ def _balances(house: House) -> None:
     written = {row["name"]: row["balance"] for row in house.rows("SELECT name, balance FROM ledger")}
     assert {name: amount for name, amount in written.items() if amount} == {n: a for n, a in standing.items() if a}
     assert sum(written.values()) == 0
+
+
+def _sums(house: House, requests: Iterable[Row], refunds: Mapping[str, int]) -> None:
+    """What the charts are drawn from is what the requests came to, by account and by how they ended."""
+    wanted: defaultdict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in requests:
+        if row["ended_at"] is not None:
+            sums = wanted[row["account_id"], row["ended"]]
+            sums[:] = sums[0] + 1, sums[1] + row["output"], sums[2] + row["cost"] - refunds.get(row["id"], 0)
+    found: defaultdict[tuple[int, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in house.rows(
+        "SELECT account_id, name, settled + void, output, cost FROM usage_sums"
+        " WHERE by = 'ended' AND grain = 86400000 AND account_id > 0"
+        " UNION ALL SELECT account_id, ended, settled + void, output, cost FROM usage_recent"
+    ):
+        sums = found[row[0], row[1]]
+        sums[:] = [before + more for before, more in zip(sums, row[2:], strict=True)]
+    assert found == wanted, f"{dict(found)} instead of {dict(wanted)}"
 
 
 def charged(house: House) -> int:

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 import pytest
 from gateway import Haze
 from past import DAY_MS, MODELS, Done, added, cells, fund, happened, many, nano
-from people import Person, Seen, rows
+from people import Person, Seen
 from test_dashboard import owner
 
 from haze_proxy.money.usage import Usage
@@ -130,11 +130,15 @@ async def test_what_came_to_nothing_is_told_with_its_reason(house: Haze, mine: P
 
 
 async def test_a_reason_leads_to_its_requests(house: Haze, mine: Person) -> None:
-    """Where there is a log of them: each has a receipt with all that was tried."""
-    happened(house, Done(usage=None, ended="failed upstream"))
-    text = (await mine.get("/dashboard")).text
-    is_there = any(page.path == "/dashboard/usage" for page in rows("GET"))
-    assert ('href="/dashboard/usage?status=failed%20upstream"' in text) == is_there
+    """Each has a receipt with all that was tried."""
+    happened(house, Done(usage=None, ended="failed upstream", model="maker/broken"), Done(model="maker/sound"))
+    path = "/dashboard/usage?status=failed%20upstream"
+    assert f'href="{path}"' in (await mine.get("/dashboard")).text
+    log = await mine.get(path)
+    listed = cells(log.text, "Requests")
+    assert log.status == 200
+    assert "maker/broken" in str(listed)
+    assert "maker/sound" not in str(listed)
 
 
 async def test_the_cache_is_told_as_what_it_saved_and_as_what_it_cost(house: Haze, mine: Person) -> None:
