@@ -90,16 +90,17 @@ def create_app(
     keyring, wallet = Keyring(), Wallet(_now_ms)
     books, paces, claims, refused = Books(wallet), Paces(clock), Claims(clock), Refusals()
     directory = Live(Directory(settings, environ))
+    lists_told = Lists(directory, environ)
     shared: dict[web.AppKey[Any], object] = {
         DIRECTORY: directory,
-        LISTS: Lists(directory, environ),
+        LISTS: lists_told,
         CLIENT: Client(),
         CLOCK: clock,
         HEALTH: Health(clock),
         KEEPALIVES: KeepAlives(clock),
         KEYRING: keyring,
         WALLET: wallet,
-        STORE: Access(partial(_remember, keyring, wallet)),
+        STORE: Access(partial(_remember, keyring, wallet, lists_told)),
         PROXIES: networks(settings.server.trusted_proxies),
         PACES: paces,
         CLAIMS: claims,
@@ -307,10 +308,10 @@ async def lists(app: web.Application) -> AsyncIterator[None]:
 async def _look(connection: Connection, watch: Watch, app: web.Application) -> None:
     changes = await connection.run(watch.look)
     if changes is not None:
-        _remember(app[KEYRING], app[WALLET], changes)
+        _remember(app[KEYRING], app[WALLET], app[LISTS], changes)
 
 
-def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
+def _remember(keyring: Keyring, wallet: Wallet, lists_told: Lists, changes: Changes) -> None:
     for change in changes.keys:
         keyring.change(change)
         key = change.key
@@ -318,6 +319,7 @@ def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
         wallet.set_spent(key.id, key.spent, key.period_spent, key.period_started)
     for account_id, amount in changes.balances:
         wallet.set_balance(account_id, amount)
+    lists_told.switched(changes.switches)
 
 
 def _write_health(writer: Writer, change: Change) -> None:

@@ -4,39 +4,20 @@ They work while the server runs: each opens the store, does one thing in one tra
 by itself. What scripts want (an id, a key, a balance) stands alone on stdout.
 """
 
-import asyncio
-import os
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
 import click
 
-from haze_proxy import cli_backup, cli_codes, cli_money, config
+from haze_proxy import cli_backup, cli_channels, cli_codes, cli_money, config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
-from haze_proxy.cli_output import (
-    account_row,
-    channel_row,
-    key_row,
-    print_row,
-    print_rows,
-    rest_text,
-    verdict_row,
-)
-from haze_proxy.cli_store import now_ms, store
-from haze_proxy.config import Config
+from haze_proxy.cli_output import account_row, key_row, print_row, print_rows
+from haze_proxy.cli_store import now_ms, store, wait_until_noticed
 from haze_proxy.money import receipt
 from haze_proxy.money.periods import PERIODS, TOTAL
-from haze_proxy.store import accounts, channel_health, channel_models, database, keys, requests, transfers
-from haze_proxy.store.channel_health import Resting
+from haze_proxy.store import accounts, database, keys, transfers
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.transfers import Transfer
-
-if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
-    from haze_proxy.channels.directory import Directory
-
-# Longer than a running server takes to look again.
-NOTICED_S = 0.35
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -164,10 +145,8 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
     secret = keys.make_secret()
     with store(settings) as connection, database.transaction(connection):
         keys.add(connection, accounts.find(connection, email).id, new, secret, now_ms())
-        served = requests.is_served(connection)
-    if served:
-        # A running server looks four times a second; until then it would refuse the key, and clients do not ask again.
-        time.sleep(NOTICED_S)
+    # Until then a running server would refuse the key, and clients do not ask again.
+    wait_until_noticed(settings)
     click.echo(secret)
 
 
@@ -192,68 +171,5 @@ def key_revoke(path: Path, prefix_or_id: str) -> None:
     click.echo(f"Key {revoked.id} ({revoked.prefix}…) is revoked.")
 
 
-@main.command()
-@click.option("--test", is_flag=True, help="Ask each active channel for its models, or for one token.")
-@as_json_option
-@click.pass_obj
-def channels(path: Path, test: bool, as_json: bool) -> int:
-    """Each configured channel, and why it is not active; exit status 1 when one does not pass its test."""
-    from haze_proxy.channels.probe import probe
-
-    settings = config.load(path)
-    directory, resting = _directory(settings), _resting(settings)
-    healths = asyncio.run(probe(each for each in directory.channels if not each.inactive)) if test else {}
-    rows = [
-        channel_row(each, directory, rest_text(resting, each.name), healths.get(each.name))
-        for each in directory.channels
-    ]
-    print_rows(rows, as_json)
-    if failed := [name for name, health in healths.items() if not health.ok]:
-        click.echo(f"No good answer from: {', '.join(failed)}.", err=True)
-        return 1
-    return 0
-
-
-@main.command()
-@click.argument("model")
-@click.option("--key", "named", metavar="KEY", help="For this caller: a key, its visible prefix, or its id.")
-@click.option("--protocol", type=click.Choice(get_args(config.Protocol)), help="For callers of this protocol.")
-@as_json_option
-@click.pass_obj
-def explain(path: Path, model: str, named: str | None, protocol: str | None, as_json: bool) -> None:
-    """Who would serve a model, in which order, who would not, and why."""
-    settings = config.load(path)
-    refusal, session, resting = None, "", _resting(settings)
-    if named is not None:
-        with store(settings) as connection, database.snapshot(connection):
-            found = keys.find(connection, named)
-            refusal, session = keys.refusal(connection, found, model, now_ms()), found.prefix
-    verdicts = _directory(settings).explain(
-        model, protocol, session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
-    )
-    print_rows([verdict_row(each, refusal) for each in verdicts], as_json)
-
-
-def _resting(settings: Config) -> list[Resting]:
-    """The channels that a running server leaves alone now; none where none runs."""
-    if not Path(settings.store.path).exists():
-        return []
-    with store(settings) as connection, database.snapshot(connection):
-        known = channel_health.every(connection) if requests.is_served(connection) else []
-    return [each for each in known if each.until > now_ms()]
-
-
-def _directory(settings: Config) -> "Directory":
-    """Who serves what, with the lists that the store remembers; where nothing is listed it is not opened."""
-    from haze_proxy.channels.directory import Directory
-    from haze_proxy.lists import known
-
-    directory = Directory(settings, os.environ)
-    if not directory.waiting or not Path(settings.store.path).exists():
-        return directory
-    with store(settings) as connection:
-        return Directory(settings, os.environ, known(directory.channels, channel_models.load(connection)))
-
-
-for each in (*cli_money.COMMANDS, cli_codes.code, *cli_backup.COMMANDS):
+for each in (*cli_channels.COMMANDS, *cli_money.COMMANDS, cli_codes.code, *cli_backup.COMMANDS):
     main.add_command(each)

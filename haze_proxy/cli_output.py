@@ -15,7 +15,8 @@ from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.keys import Key
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
-    from haze_proxy.channels.directory import Channel, Directory, Verdict
+    from haze_proxy.channels.channel import Channel
+    from haze_proxy.channels.directory import Directory
     from haze_proxy.channels.probe import Health
 
 
@@ -67,6 +68,7 @@ def channel_row(each: "Channel", directory: "Directory", resting: str, health: "
         "kind": each.kind.name,
         "active": not each.inactive,
         "reason": each.inactive or None,
+        "switch": each.off or None,
         "models": each.models,
         "aliases": dict(each.aliases),
         "priority": each.priority,
@@ -86,18 +88,6 @@ def rest_text(known: Iterable[Resting], channel: str, model: str | None = None) 
         for each in known
         if each.channel == channel and (model is None or each.model in ("", model))
     )
-
-
-def verdict_row(each: "Verdict", refusal: str | None) -> dict[str, Any]:
-    """A channel's part in serving a model; `refusal` says why this caller gets nothing from anyone."""
-    return {
-        "order": None if refusal else each.order,
-        "channel": each.channel,
-        "upstream_model": each.upstream_model or None,
-        "how": each.how or None,
-        "speaks": ", ".join(each.speaks),
-        "reason": each.reason or refusal,
-    }
 
 
 def time_text(at_ms: int | None) -> str | None:

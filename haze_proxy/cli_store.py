@@ -7,9 +7,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from haze_proxy.config import Config
-from haze_proxy.store import database
+from haze_proxy.store import database, requests
 from haze_proxy.store.database import StoreError
 from haze_proxy.store.migrations import migrate
+
+# Longer than a running server takes to look again, which it does four times a second.
+NOTICED_S = 0.35
 
 
 @contextmanager
@@ -26,6 +29,14 @@ def store(settings: Config) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}") from error
+
+
+def wait_until_noticed(settings: Config) -> None:
+    """What was just written is in force when this returns, also in a server that runs."""
+    with store(settings) as connection:
+        served = requests.is_served(connection)
+    if served:
+        time.sleep(NOTICED_S)
 
 
 def now_ms() -> int:

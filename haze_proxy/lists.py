@@ -1,7 +1,7 @@
 """The lists of models that upstreams of `*` channels told: remembered, kept fresh, and made into directories.
 
-A start takes what the store remembers and waits for no upstream. Each new list makes a new directory: requests that run
-keep theirs, prices included.
+A start takes what the store remembers and waits for no upstream. Each new list, and each switch of a channel, makes a
+new directory: requests that run keep theirs, prices included.
 """
 
 import asyncio
@@ -14,21 +14,25 @@ from aiohttp import web
 
 from haze_proxy.channels import catalogue, refresh
 from haze_proxy.channels.catalogue import ListError, Listing
+from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.client import Client
-from haze_proxy.channels.directory import Channel, Directory
+from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.refresh import Fetched, Refresher
 from haze_proxy.config import Config
 from haze_proxy.context import Live
 from haze_proxy.errors import Unavailable
 from haze_proxy.store import channel_models
 from haze_proxy.store.channel_models import Told
+from haze_proxy.store.channel_switches import Switch
 from haze_proxy.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
 
 class Lists:
-    """Keeps the directory in step with the configuration and with what upstreams list; it fetches from `begin` on."""
+    """Keeps the directory in step with the configuration, with what upstreams list and with which channels are switched
+    off; it fetches from `begin` on.
+    """
 
     def __init__(self, live: Live[Directory], environ: Mapping[str, str]) -> None:
         self._live = live
@@ -36,6 +40,8 @@ class Lists:
         self._client: Client | None = None
         self._writer: Writer | None = None
         self._running: dict[str, tuple[Refresher, asyncio.Task[None]]] = {}
+        # In words, by the channels' names, whether the configuration has these or not.
+        self._off: dict[str, str] = {}
 
     async def begin(self, client: Client, writer: Writer) -> None:
         """Take what the store remembers, and begin to fetch."""
@@ -50,6 +56,18 @@ class Lists:
         self._show(settings, self._live.value.lists)
         self._refresh()
 
+    def switched(self, switches: Iterable[Switch]) -> None:
+        """Channels were switched off or on: it holds for the next request. One that is off is asked for no list."""
+        before = dict(self._off)
+        for switch in switches:
+            self._off.pop(switch.channel, None)
+            if switch.off:
+                self._off[switch.channel] = switch.words
+        if self._off != before:
+            self._show(self._live.value.config, self._live.value.lists)
+            if self._client is not None:
+                self._fetch_on()
+
     async def end(self) -> None:
         """Fetch no more."""
         tasks = [task for _, task in self._running.values()]
@@ -59,19 +77,22 @@ class Lists:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _show(self, settings: Config, lists: Mapping[str, Listing]) -> None:
-        self._live.value = Directory(settings, self._environ, lists)
+        self._live.value = Directory(settings, self._environ, lists, self._off)
 
     def _refresh(self) -> None:
-        wanted = {channel.name: channel for channel in self._live.value.channels if channel.lists}
+        for name in self._fetch_on():
+            self._running[name][0].hurry()
+
+    def _fetch_on(self) -> list[str]:
+        """Fetch the lists of those that serve them, and no others; the names of those that were fetched before."""
+        wanted = {each.name: each for each in self._live.value.channels if each.lists and each.serves}
         for name, (refresher, task) in list(self._running.items()):
             if wanted.get(name) != refresher.channel:
                 task.cancel()
                 del self._running[name]
-        for name, channel in wanted.items():
-            if name in self._running:
-                self._running[name][0].hurry()
-            else:
-                self._running[name] = self._start(channel)
+        kept = list(self._running)
+        self._running |= {name: self._start(channel) for name, channel in wanted.items() if name not in kept}
+        return kept
 
     def _start(self, channel: Channel) -> tuple[Refresher, asyncio.Task[None]]:
         assert self._client is not None  # noqa: S101 - set by begin()

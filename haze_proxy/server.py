@@ -120,6 +120,8 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
     for channel in directory.channels:
         if channel.inactive:
             say(f"Channel {channel.name} is inactive: {channel.inactive}.")
+        elif channel.off:
+            say(f"Channel {channel.name} is {channel.off}.")
     for name in directory.waiting:
         say(f"Channel {name} waits for the list of its upstream's models.")
     say(f"Haze serves {_models([listed.id for listed in directory.listed()])}.")

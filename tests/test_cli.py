@@ -145,6 +145,7 @@ def test_each_channel_is_shown_with_why_it_is_not_active(haze_cli: Desk) -> None
         "kind": "echo",
         "active": True,
         "reason": None,
+        "switch": None,
         "models": ["hekiu"],
         "aliases": {"claude-*": "hekiu"},
         "priority": 0,

@@ -98,3 +98,40 @@ def test_explain_tells_the_order_for_callers_of_a_protocol(tmp_path: Path) -> No
     told = ask(tmp_path / "config.toml", "explain", "m", "--protocol", "chat")
     assert [(each["channel"], each["speaks"]) for each in told][2] == ("claude", "messages")
     assert all(each["order"] for each in ask(tmp_path / "config.toml", "explain", "m"))
+
+
+SOME = CONFIG + '[[channels]]\nname = "far"\nkind = "openai"\napi_key = "env:HAZE_UNSET"\nmodels = ["m"]\n'
+
+
+def test_a_switch_stands_beside_what_the_file_says(tmp_path: Path) -> None:
+    """Whoever reads `active = true` in the file and sees no request there looks here."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    says = CliRunner().invoke(main, ["--config", str(path), "channels", "--off", "one"])
+    assert (says.exit_code, says.output) == (0, "Channel one is switched off.\n")
+    one, two = ask(path, "channels")
+    assert (one["active"], two["active"], two["switch"]) == (True, True, None)
+    assert str(one["switch"]).startswith("off here since ")
+    assert str(one["switch"]).endswith(" by haze-proxy channels")
+    two, one = ask(path, "explain", "m")
+    assert (two["channel"], two["order"]) == ("two", 1)
+    assert (one["channel"], one["order"], one["reason"]) == (
+        "one",
+        None,
+        f"switched {ask(path, 'channels')[0]['switch']}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--off", "nobody"), "There is no channel nobody."),
+        (("--on", "far"), "Channel far cannot be switched on here: the variable HAZE_UNSET is not set."),
+    ],
+)
+def test_what_cannot_be_switched_is_one_line(tmp_path: Path, words: tuple[str, str], line: str) -> None:
+    """The file decides what there is, and what is ready."""
+    path = tmp_path / "config.toml"
+    path.write_text(SOME)
+    says = CliRunner().invoke(main, ["--config", str(path), "channels", *words])
+    assert (says.exit_code, says.stderr.strip()) == (1, line)

@@ -18,7 +18,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from haze_proxy.channels import echo, headers
-from haze_proxy.channels.directory import Channel
+from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.error_shapes import READ_BYTES_MAX
 from haze_proxy.channels.faults import Unreachable
 from haze_proxy.errors import UpstreamFailed, UpstreamSilent

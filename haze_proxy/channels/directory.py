@@ -1,12 +1,9 @@
 """Who serves a model: configured channels, their exact ids, aliases and globs, and what each candidate costs.
 
 Candidates of a model are the first non-empty of: exact ids, exact aliases, what the upstreams of `*` channels list,
-glob ids and aliases; over every configured channel that is active. The order is by priority, within it by weighted
-rendezvous hashing of the session, so that a conversation stays where its prompt cache is while channels come and go.
+glob ids and aliases; over every configured channel that is active and not switched off.
 """
 
-import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -17,60 +14,24 @@ from typing import Final
 from cachetools import LRUCache
 
 from haze_proxy import config, config_models
+from haze_proxy.channels import channel as channels
+from haze_proxy.channels import verdict
 from haze_proxy.channels.catalogue import Listing, Offer
-from haze_proxy.channels.kinds import KINDS, PATHS, Kind
+from haze_proxy.channels.channel import EVERYTHING, Channel
+from haze_proxy.channels.kinds import PATHS
+from haze_proxy.channels.order import in_order
 from haze_proxy.channels.pricing import Pricing
+from haze_proxy.channels.verdict import Verdict
 from haze_proxy.money.prices import Price
 from haze_proxy.wire import translate
-from haze_proxy.wire.options import Options
 
 # Ids that only a glob serves are remembered, up to this many: a caller chooses them.
 ANSWERS_KEPT: Final = 1024
 GLOB: Final = frozenset("*?[")
-SESSION_BYTES_MAX: Final = 256
-# `models` of a channel that serves what its upstream lists.
-EVERYTHING: Final = ("*",)
 NO_LISTS: Final[Mapping[str, Listing]] = MappingProxyType({})
+NONE_OFF: Final[Mapping[str, str]] = MappingProxyType({})
 EXACT, ALIAS, LISTED, PATTERN = "exact id", "alias", "upstream's list", "glob"
 RANKS: Final = (EXACT, ALIAS, LISTED, PATTERN)
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """A configured upstream, ready to be called. `inactive` says why it is not, or is "".
-
-    `protocols` are those that it speaks itself: its kind's, if its row names no others.
-    """
-
-    name: str
-    kind: Kind
-    base_url: str
-    headers: Mapping[str, str]
-    models: tuple[str, ...]
-    aliases: Mapping[str, str]
-    priority: int
-    weight: float
-    first_byte_timeout_s: float
-    silence_timeout_s: float
-    stateful: bool
-    inactive: str
-    protocols: frozenset[str]
-    translates: bool
-    options: Options
-    api_key: str = ""
-
-    @property
-    def lists(self) -> bool:
-        """Whether it serves what its upstream lists, and can be asked for that."""
-        return self.models == EVERYTHING and not self.inactive
-
-    @property
-    def origin(self) -> str:
-        """Whose list of models it would fetch: the same for the same kind and address."""
-        return hashlib.blake2b(f"{self.kind.name}\0{self.base_url}".encode(), digest_size=16).hexdigest()
-
-    def __repr__(self) -> str:
-        return f"<channel {self.name}>"  # never the key
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +58,6 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One channel's part in serving a model: `order` from 1, or None with the reason why it is left out.
-
-    `speaks` names the protocols in which it is asked: the one for a certain caller's, else all that it speaks itself.
-    """
-
-    channel: str
-    upstream_model: str
-    how: str
-    speaks: tuple[str, ...]
-    order: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listed:
     """A model id that would be served now, and what people read about it: its row, else what the upstream lists."""
 
@@ -126,16 +72,21 @@ def _nothing(_candidate: Candidate) -> str:
 
 
 class Directory:
-    """Everything that follows from one configuration and what upstreams list (by the channel's name); it never changes,
-    and a request keeps the directory it was admitted with.
+    """Everything that follows from one configuration, from what upstreams list and from who is switched off (both by
+    the channel's name); it never changes, and a request keeps the directory it was admitted with.
     """
 
     def __init__(
-        self, settings: config.Config, environ: Mapping[str, str], lists: Mapping[str, Listing] = NO_LISTS
+        self,
+        settings: config.Config,
+        environ: Mapping[str, str],
+        lists: Mapping[str, Listing] = NO_LISTS,
+        off: Mapping[str, str] = NONE_OFF,
     ) -> None:
         self.config = settings
-        self.channels = tuple(_channel(row, environ) for row in settings.channels)
+        self.channels = tuple(channels.made(row, environ, off.get(row.name, "")) for row in settings.channels)
         self._active = tuple(channel for channel in self.channels if not channel.inactive)
+        # One that is switched off for an hour is real all the same.
         self._real = any(channel.kind.name != "echo" for channel in self._active)
         told = ((channel, lists.get(channel.name)) for channel in self._active if channel.lists)
         # A list of another upstream, which had this channel's name once, says nothing about this one.
@@ -151,11 +102,11 @@ class Directory:
             known = tuple(_for(each, protocol) for each in served)
             if known:  # an id that nobody serves is not worth remembering, and callers invent them
                 self._known[model, protocol] = known
-        return known if len(known) < 2 else tuple(_in_order(known, session))
+        return known if len(known) < 2 else tuple(in_order(known, session))
 
     def serves(self, model: str) -> Candidate | None:
         """The first channel that would serve a model in any protocol; None if no one would."""
-        found = _in_order(self._of(model), "")
+        found = in_order(self._of(model), "")
         return next((c for c in found if any(not self._left_out(c, protocol) for protocol in PATHS)), None)
 
     def protocols(self, model: str) -> list[str]:
@@ -186,7 +137,8 @@ class Directory:
     @cached_property
     def waiting(self) -> tuple[str, ...]:
         """Names of the channels whose upstream has not told its list yet."""
-        return tuple(channel.name for channel in self._active if channel.lists and channel.name not in self.lists)
+        listing = (channel.name for channel in self._active if channel.lists and channel.serves)
+        return tuple(name for name in listing if name not in self.lists)
 
     def listed(self) -> tuple[Listed, ...]:
         """Every concrete id that would be served now; globs list nothing."""
@@ -194,7 +146,7 @@ class Directory:
 
     @cached_property
     def _listed(self) -> tuple[Listed, ...]:
-        ids = dict.fromkeys(name for channel in self._active for name in self._ids(channel))
+        ids = dict.fromkeys(name for channel in self._active if channel.serves for name in self._ids(channel))
         return tuple(found for model in ids if (found := self.find(model)))
 
     def priced(self, channel: Channel) -> int:
@@ -216,12 +168,12 @@ class Directory:
 
         `resting` says why a candidate is not asked for the moment, or "".
         """
-        chosen = _in_order(tuple(_for(each, protocol) for each in self._of(model)), session)
+        chosen = in_order(tuple(_for(each, protocol) for each in self._of(model)), session)
         reasons = [self._left_out(each, protocol) or resting(each) for each in chosen]
         served = [each for each, reason in zip(chosen, reasons, strict=True) if not reason]
-        verdicts = [_verdict(each, n, "") for n, each in enumerate(served, 1)]
-        verdicts += [_verdict(each, None, reason) for each, reason in zip(chosen, reasons, strict=True) if reason]
-        named = {verdict.channel for verdict in verdicts}
+        verdicts = [verdict.of(each, n, "") for n, each in enumerate(served, 1)]
+        verdicts += [verdict.of(each, None, reason) for each, reason in zip(chosen, reasons, strict=True) if reason]
+        named = {each.channel for each in verdicts}
         for channel in self.channels:
             if channel.name not in named:
                 verdicts.append(self._passed_over(channel, model))
@@ -229,11 +181,14 @@ class Directory:
 
     def _of(self, model: str) -> tuple[Candidate, ...]:
         found = [(channel, match) for channel in self._active if (match := self._match(channel, model))]
-        best = min((RANKS.index(how) for _, (how, _) in found), default=0)
-        found = [(channel, match) for channel, match in found if RANKS.index(match[0]) == best]
-        if any(channel.kind.name != "echo" for channel, _ in found):
-            found = [(channel, match) for channel, match in found if channel.kind.name != "echo"]
-        return tuple(self._candidate(channel, model, upstream_model, how) for channel, (how, upstream_model) in found)
+        best = min((RANKS.index(how) for channel, (how, _) in found if channel.serves), default=0)
+        # A real channel that is switched off gives no answer, and a parrot's in its place would be none.
+        real = any(channel.kind.name != "echo" for channel, (how, _) in found if RANKS.index(how) <= best)
+        return tuple(
+            self._candidate(channel, model, upstream_model, how)
+            for channel, (how, upstream_model) in found
+            if channel.serves and RANKS.index(how) == best and not (real and channel.kind.name == "echo")
+        )
 
     def _ids(self, channel: Channel) -> Iterator[str]:
         yield from (name for name in (*channel.models, *channel.aliases) if not _is_glob(name))
@@ -271,12 +226,16 @@ class Directory:
         match = self._names(channel, model)
         if channel.inactive:
             reason = f"inactive: {channel.inactive}"
+        elif channel.off:
+            reason = f"switched {channel.off}"
         elif match is None and channel.name in self.waiting:
             reason = "its upstream has not told its list of models yet"
         elif match is None:
             reason = "does not list this model"
         elif channel.kind.name == "echo" and (self._real and match[0] == PATTERN):
             reason = "an echo channel's globs are ignored beside real channels"
+        elif channel.kind.name == "echo" and self._real:
+            reason = "an echo channel gives way to real ones"
         else:
             reason = "another channel names this model more exactly"
         how, upstream_model = match or ("", "")
@@ -310,61 +269,8 @@ def _for(candidate: Candidate, protocol: str | None) -> Candidate:
     return replace(candidate, asked=protocol, protocol=spoken(candidate.channel, protocol))
 
 
-def _verdict(candidate: Candidate, order: int | None, reason: str) -> Verdict:
-    speaks = (candidate.protocol,) if candidate.protocol else tuple(sorted(candidate.channel.protocols))
-    return Verdict(candidate.channel.name, candidate.upstream_model, candidate.how, speaks, order, reason)
-
-
 def _is_way(channel: Channel, protocol: str, into: str) -> bool:
     return channel.translates and into in channel.protocols and (protocol, into) in translate.PAIRS
-
-
-def session_of(headers: Mapping[str, str], body: Mapping[str, object], key: str) -> str:
-    """What keeps a conversation on one channel: the client's own session id where it sends one, else its key."""
-    metadata = body.get("metadata")
-    user = metadata.get("user_id") if isinstance(metadata, dict) else None
-    named = (headers.get("x-claude-code-session-id"), user, body.get("prompt_cache_key"), body.get("session_id"))
-    return next((text[:SESSION_BYTES_MAX] for text in named if isinstance(text, str) and text), key)
-
-
-def _channel(row: config.Channel, environ: Mapping[str, str]) -> Channel:
-    kind = KINDS[row.kind]
-    api_key = config.secret(row.api_key, environ)
-    return Channel(
-        name=row.name,
-        kind=kind,
-        base_url=(row.base_url or kind.base_url).rstrip("/"),
-        headers={name: config.secret(value, environ) for name, value in row.headers.items()},
-        models=row.models,
-        aliases=row.aliases,
-        priority=row.priority,
-        weight=row.weight,
-        first_byte_timeout_s=row.first_byte_timeout_s,
-        silence_timeout_s=row.silence_timeout_s,
-        stateful=row.stateful,
-        inactive=_inactive(row, kind, api_key, environ),
-        protocols=frozenset(row.protocols) or kind.protocols,
-        translates=row.translate,
-        options=replace(kind.options, **row.options.given()),
-        api_key=api_key,
-    )
-
-
-def _inactive(row: config.Channel, kind: Kind, api_key: str, environ: Mapping[str, str]) -> str:
-    if not row.active:
-        return "active = false in config.toml"
-    if row.models == EVERYTHING and kind.name == "echo":
-        return 'an echo channel has no list for models = ["*"]: name the models'
-    if not api_key and row.api_key.startswith("env:"):
-        return f"the variable {row.api_key[4:]} is not set"
-    if not api_key and kind.needs_key:
-        return "api_key is not set"
-    if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        return "api_key holds a character that cannot be sent"
-    for name, value in row.headers.items():
-        if not (text := config.secret(value, environ)).isprintable() or not text.isascii():
-            return f"the header {name} holds a character that cannot be sent"
-    return ""
 
 
 def _is_glob(name: str) -> bool:
@@ -383,19 +289,3 @@ def _match(channel: Channel, model: str) -> tuple[str, str] | None:
     if channel.models != EVERYTHING and any(_is_glob(name) and fnmatchcase(model, name) for name in channel.models):
         return PATTERN, model
     return None
-
-
-def _in_order(candidates: tuple[Candidate, ...], session: str) -> list[Candidate]:
-    return sorted(candidates, key=_rank(session))
-
-
-def _rank(session: str) -> Callable[[Candidate], tuple[int, bool, float]]:
-    def rank(candidate: Candidate) -> tuple[int, bool, float]:
-        channel = candidate.channel
-        text = f"{channel.name}\0{session}".encode("utf-8", "surrogatepass")
-        # A number in (0, 1) that is the same for the same channel and session; the logarithm makes weights exact.
-        chance = (int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) + 1) / (2**64 + 1)
-        # A channel that has to be translated for comes after those that speak the caller's protocol.
-        return -channel.priority, candidate.is_translated, -channel.weight / -math.log(chance)
-
-    return rank

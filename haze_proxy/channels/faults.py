@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from haze_proxy.channels import error_shapes
-from haze_proxy.channels.directory import Channel
+from haze_proxy.channels.channel import Channel
 from haze_proxy.errors import BadRequest, HazeError, NoChannel, Overloaded, RateLimited, UpstreamFailed, UpstreamSilent
 from haze_proxy.wire import envelope
 

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from haze_proxy.channels.directory import Candidate, Channel
+from haze_proxy.channels.channel import Channel
+from haze_proxy.channels.directory import Candidate
 from haze_proxy.channels.faults import OwnersTrouble, Unreachable, blames_the_channel
 from haze_proxy.errors import HazeError
 

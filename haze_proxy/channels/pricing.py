@@ -15,7 +15,8 @@ from haze_proxy.money import prices
 from haze_proxy.money.prices import Price
 
 if TYPE_CHECKING:  # the directory asks here
-    from haze_proxy.channels.directory import Candidate, Channel
+    from haze_proxy.channels.channel import Channel
+    from haze_proxy.channels.directory import Candidate
 
 MILLION = 1_000_000
 Fees = tuple[tuple[str, int], ...]

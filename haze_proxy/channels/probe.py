@@ -14,8 +14,9 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from haze_proxy.channels import refresh
 from haze_proxy.channels.catalogue import ListError
+from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.client import Call, Client
-from haze_proxy.channels.directory import GLOB, Channel
+from haze_proxy.channels.directory import GLOB
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.errors import HazeError
 

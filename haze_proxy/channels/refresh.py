@@ -12,8 +12,8 @@ import orjson
 
 from haze_proxy.channels import catalogue
 from haze_proxy.channels.catalogue import ListError, Listing
+from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.client import LIST_BYTES_MAX, Client
-from haze_proxy.channels.directory import Channel
 from haze_proxy.errors import HazeError
 
 INTERVAL_S: Final = 3600

@@ -6,7 +6,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from haze_proxy.channels.directory import Candidate, Directory, session_of
+from haze_proxy.channels.directory import Candidate, Directory
+from haze_proxy.channels.order import session_of
 from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID, WALLET
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter

@@ -1,4 +1,4 @@
-"""What memory must hear of: keys, accounts and balances that changed, by whomever.
+"""What memory must hear of: keys, accounts, balances and switches of channels that changed, by whomever.
 
 Every change raises the store's revision (a trigger does); rows above the last seen revision are read. Changes made by
 other processes are noticed by SQLite's data_version, which counts their commits and not our own.
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from haze_proxy.store import channel_switches
+from haze_proxy.store.channel_switches import Switch
 from haze_proxy.store.database import snapshot
 from haze_proxy.store.keys import COLUMNS, Key, key
 
@@ -32,6 +34,7 @@ class Changes:
     revision: int
     keys: list[KeyChange] = field(default_factory=list)
     balances: list[tuple[int, int]] = field(default_factory=list)
+    switches: list[Switch] = field(default_factory=list)
 
 
 class Watch:
@@ -67,7 +70,7 @@ def _above(connection: sqlite3.Connection, seen: int) -> Changes:
     revision = _revision(connection)
     keys = [_key_change(row) for row in connection.execute(KEYS, (seen, seen))]
     balances = [(row[0], row[1]) for row in connection.execute(BALANCES, (seen,))]
-    return Changes(revision, keys, balances)
+    return Changes(revision, keys, balances, channel_switches.above(connection, seen))
 
 
 def _revision(connection: sqlite3.Connection) -> int:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from provider import Provider, Reply, whole
 
 from haze_proxy import config, config_models
-from haze_proxy.channels.directory import Directory, session_of
+from haze_proxy.channels.directory import Directory
+from haze_proxy.channels.order import session_of
 
 
 def directory(*rows: dict[str, Any], models: str = "", environ: dict[str, str] | None = None) -> Directory:

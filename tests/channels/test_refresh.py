@@ -14,8 +14,9 @@ from provider_answers import anthropic_page, openai_list, openrouter_list
 from haze_proxy import config
 from haze_proxy.channels import catalogue, refresh
 from haze_proxy.channels.catalogue import ListError
+from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.client import LIST_BYTES_MAX, Client
-from haze_proxy.channels.directory import Channel, Directory
+from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.refresh import Fetched, Refresher, delay_s, fetch
 
 AT = 1_795_612_345_678
