@@ -20,14 +20,18 @@ from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.health import Change, Health
+from haze_proxy.channels.record import Records
 from haze_proxy.config import Config
+from haze_proxy.config_file import ConfigFile
 from haze_proxy.context import (
     CLIENT,
     CLOCK,
+    CONFIG_FILE,
     DIRECTORY,
     HEALTH,
     KEYRING,
     PROXIES,
+    RECORDS,
     REQUEST_ID,
     RUNNING,
     STORE,
@@ -77,6 +81,7 @@ def create_app(
     settings: Config,
     environ: Mapping[str, str] = os.environ,
     *,
+    file: ConfigFile | None = None,
     fatal: Callable[[str], None] = log.critical,
     clock: Callable[[], float] = time.monotonic,
     shutdown_s: float = 30,
@@ -85,6 +90,7 @@ def create_app(
     """The whole application of one configuration; nothing is opened before it starts. When it stops, running requests
     have `shutdown_s` seconds to come to their end. A request's body must arrive within `body_timeout_s` seconds.
 
+    `file` is what the configuration was read from (config.toml), to be read again when somebody says so.
     `fatal` is told in one line when the process must end because the store cannot be trusted any more.
     """
     keyring, wallet = Keyring(), Wallet(_now_ms)
@@ -94,13 +100,15 @@ def create_app(
     shared: dict[web.AppKey[Any], object] = {
         DIRECTORY: directory,
         LISTS: lists_told,
+        CONFIG_FILE: file or ConfigFile(Path("config.toml"), settings),
         CLIENT: Client(),
         CLOCK: clock,
         HEALTH: Health(clock),
+        RECORDS: Records(clock),
         KEEPALIVES: KeepAlives(clock),
         KEYRING: keyring,
         WALLET: wallet,
-        STORE: Access(partial(_remember, keyring, wallet, lists_told)),
+        STORE: Access(partial(_hear, keyring, wallet, lists_told)),
         PROXIES: networks(settings.server.trusted_proxies),
         PACES: paces,
         CLAIMS: claims,
@@ -123,6 +131,7 @@ def create_app(
     root[REFERENCE] = published.reference()
     pages.mount(root, settings, clock)
     routes.mount(root, gate, shared)
+    root[CONFIG_FILE].begin(partial(take_over, root))
     root.on_response_prepare.append(identify)
     root.on_shutdown.append(partial(let_running_end, seconds=shutdown_s))
     root.cleanup_ctx.extend(_contexts(settings, fatal))
@@ -141,6 +150,7 @@ def take_over(app: web.Application, settings: Config) -> None:
     before = app[DIRECTORY].value.channels
     app[LISTS].reload(settings)
     app[HEALTH].keep(before, app[DIRECTORY].value.channels)
+    app[RECORDS].keep(channel.name for channel in settings.channels)
 
 
 async def identify(request: web.Request, response: web.StreamResponse) -> None:
@@ -308,10 +318,15 @@ async def lists(app: web.Application) -> AsyncIterator[None]:
 async def _look(connection: Connection, watch: Watch, app: web.Application) -> None:
     changes = await connection.run(watch.look)
     if changes is not None:
-        _remember(app[KEYRING], app[WALLET], app[LISTS], changes)
+        _hear(app[KEYRING], app[WALLET], app[LISTS], changes)
 
 
-def _remember(keyring: Keyring, wallet: Wallet, lists_told: Lists, changes: Changes) -> None:
+def _hear(keyring: Keyring, wallet: Wallet, lists_told: Lists, changes: Changes) -> None:
+    _remember(keyring, wallet, changes)
+    lists_told.switched(changes.switches)
+
+
+def _remember(keyring: Keyring, wallet: Wallet, changes: Changes) -> None:
     for change in changes.keys:
         keyring.change(change)
         key = change.key
@@ -319,7 +334,6 @@ def _remember(keyring: Keyring, wallet: Wallet, lists_told: Lists, changes: Chan
         wallet.set_spent(key.id, key.spent, key.period_spent, key.period_started)
     for account_id, amount in changes.balances:
         wallet.set_balance(account_id, amount)
-    lists_told.switched(changes.switches)
 
 
 def _write_health(writer: Writer, change: Change) -> None:

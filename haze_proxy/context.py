@@ -12,6 +12,8 @@ from haze_proxy.address import Network
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.health import Health
+from haze_proxy.channels.record import Records
+from haze_proxy.config_file import ConfigFile
 from haze_proxy.money.wallet import Wallet
 from haze_proxy.store.access import Access
 from haze_proxy.store.keyring import Keyring
@@ -46,6 +48,8 @@ class Endpoint:
 DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
 CLIENT = web.AppKey("client", Client)
 HEALTH = web.AppKey("health", Health)
+RECORDS = web.AppKey("records", Records)
+CONFIG_FILE = web.AppKey("config_file", ConfigFile)
 # Monotonic seconds.
 CLOCK = web.AppKey[Callable[[], float]]("clock")
 KEYRING = web.AppKey("keyring", Keyring)

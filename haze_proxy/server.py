@@ -13,9 +13,10 @@ import uvloop
 from aiohttp import web
 
 from haze_proxy import config
-from haze_proxy.app import create_app, take_over
-from haze_proxy.config import ConfigError
-from haze_proxy.context import DIRECTORY, KEYRING, STORE
+from haze_proxy.app import create_app
+from haze_proxy.config import Config
+from haze_proxy.config_file import ConfigFile
+from haze_proxy.context import CONFIG_FILE, DIRECTORY, KEYRING, STORE
 from haze_proxy.gate.connection import Runner
 from haze_proxy.store import accounts
 from haze_proxy.store.database import StoreError
@@ -36,10 +37,14 @@ def serve(config_path: Path, host: str | None = None, port: int | None = None) -
     Raises ConfigError or StoreError, in one line, when it cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    settings = config.listening(config.load(config_path), host, port)
+
+    def read(path: Path) -> Config:
+        return config.listening(config.load(path), host, port)
+
+    settings = read(config_path)
     _allow_open_files()
     stop = Stop()
-    app = create_app(settings, fatal=stop.fatal, shutdown_s=SHUTDOWN_S)
+    app = create_app(settings, file=ConfigFile(config_path, settings, read), fatal=stop.fatal, shutdown_s=SHUTDOWN_S)
     return uvloop.run(_run(app, config_path, stop, settings.server.host, settings.server.port))
 
 
@@ -74,7 +79,7 @@ async def _run(app: web.Application, config_path: Path, stop: Stop, host: str, p
         except OSError as error:
             raise StoreError(f"{host}:{port}: {error.strerror or error}") from error
         _settle_down()
-        _listen(app, config_path, stop)
+        _listen(app, stop)
         _greet(app, config_path, site)
         await _invite(app)
         await stop.asked.wait()
@@ -90,29 +95,18 @@ def _settle_down() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _listen(app: web.Application, config_path: Path, stop: Stop) -> None:
+def _listen(app: web.Application, stop: Stop) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.asked.set)
-    reloads: set[asyncio.Task[None]] = set()
+    reloads: set[asyncio.Task[bool]] = set()
 
     def reload() -> None:
-        task = loop.create_task(_reload(app, config_path))
+        task = loop.create_task(app[CONFIG_FILE].reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, reload)
-
-
-async def _reload(app: web.Application, config_path: Path) -> None:
-    """Take over a changed configuration; requests that run keep theirs. A wrong one changes nothing."""
-    try:
-        settings = await asyncio.to_thread(config.load, config_path)
-    except ConfigError as error:
-        log.error("The configuration stays as it was: %s", error)
-        return
-    take_over(app, settings)
-    log.info("The configuration was read again.")
 
 
 def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:

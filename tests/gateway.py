@@ -18,6 +18,7 @@ from wire.lint import LINTERS, lint
 
 from haze_proxy import config
 from haze_proxy.app import create_app
+from haze_proxy.config_file import ConfigFile
 from haze_proxy.gate.connection import Runner
 from haze_proxy.money.receipt import nano
 from haze_proxy.store import accounts, database, keys, proof, receipts, transfers
@@ -234,7 +235,8 @@ async def running(
     settings = await asyncio.to_thread(config.load, folder / "config.toml")
     clock = [1000.0]
     more = {"clock": lambda: clock[0], "shutdown_s": 0.1, **more}
-    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, **more))
+    file = await asyncio.to_thread(ConfigFile, folder / "config.toml", settings)
+    app = await asyncio.to_thread(lambda: create_app(settings, environ or {}, file=file, **more))
     haze = Haze(app, "", Path(settings.store.path), clock=clock)
     # Before the start, so that no test has to wait until the server has noticed.
     haze.key = key or haze.account()

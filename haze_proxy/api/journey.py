@@ -17,7 +17,8 @@ from haze_proxy.api.transform import transform_for
 from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.directory import Candidate
-from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, REQUEST_ID
+from haze_proxy.channels.record import Flight
+from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, RECORDS, REQUEST_ID
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import TERMS
@@ -61,6 +62,8 @@ class Journey:
         self._answer_headers: Mapping[str, str] = {}
         self._hold = request[HOLD]
         self._health = request.app[HEALTH]
+        self._records = request.app[RECORDS]
+        self._flight: Flight | None = None
         self._directory = request.app[DIRECTORY].value
         self._clock = request.app[CLOCK]
         self._started = self._clock()
@@ -105,6 +108,7 @@ class Journey:
         self.passage = passage(self.ask, self.terms, self.wants, self.request_id)
         self.meter = self.passage.meter
         self._reckoning = Reckoning(self.ask, self._directory, self.terms, self.passage, self._output_limit)
+        self._flight = self._records.begin(candidate.channel.name, candidate.upstream_model, self._began)
 
     def is_worth_asking(self, candidate: Candidate) -> bool:
         """Whether a candidate may still be asked: others may have found out meanwhile that it must not."""
@@ -119,6 +123,7 @@ class Journey:
     def attempt_failed(self, error: HazeError) -> None:
         """The attempt came to nothing before anything was told to the caller."""
         self._blame(error)
+        self.close()
 
     def failed(self, error: HazeError) -> None:
         """No attempt succeeded: nothing is charged."""
@@ -127,6 +132,8 @@ class Journey:
     def answering(self) -> None:
         """Something can be told to the caller. A stream's hold grows with the answer from now on."""
         self._attempt.first_byte_at = _now_ms()
+        if self._flight is not None:
+            self._flight.answers(self._clock())
         # Nobody is asked again, so nobody reads the request again.
         let_go(self.request)
         self.passage.body = b""
@@ -157,6 +164,12 @@ class Journey:
         tokens, self._enough_s = self._slices.enough()
         self._enough_bytes = tokens * BYTES_PER_TOKEN
         return is_paid
+
+    def close(self) -> None:
+        """The attempt that is under way, if one is, is over for its channel."""
+        if self._flight is not None:
+            self._flight.end()
+            self._flight = None
 
     # ---- endings ----
 
@@ -245,6 +258,8 @@ class Journey:
         self._attempt.error = f"{error.status} {error.anthropic_type}"
         own_wait_s = headers.retry_after_s(self._answer_headers)
         self._health.failed(self.candidate, error, began=self._began, own_wait_s=own_wait_s)
+        if self._flight is not None and faults.blames_the_channel(error):
+            self._flight.failed = faults.for_owner(error)
 
     def _nothing(self, ended: Ending) -> None:
         if self._attempted:

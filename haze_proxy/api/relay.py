@@ -50,6 +50,7 @@ async def relay(request: web.Request) -> web.StreamResponse:
         return _passed_on(journey, refusal)
     finally:
         running.discard(task)
+        journey.close()
 
 
 def _passed_on(journey: Journey, refusal: PassedOn) -> web.Response:

@@ -129,6 +129,16 @@ def blames_the_channel(error: HazeError) -> bool:
     return isinstance(error, OwnersTrouble | UpstreamFailed | RateLimited | Overloaded)
 
 
+def for_owner(error: HazeError) -> str:
+    """What went wrong, in words for the owner alone; never a credential."""
+    return error.owners_text if isinstance(error, OwnersTrouble) else error.message
+
+
+def words(channel: Channel, body: bytes) -> str:
+    """What a refusal of a channel says, for the owner; at most so many characters, and never a credential."""
+    return _told(channel, error_object(body))
+
+
 def worth_another(error: HazeError) -> bool:
     """Whether another channel may do better: it may also know a model that this one does not."""
     unknown_there = isinstance(error, PassedOn) and error.upstream_status == HTTPStatus.NOT_FOUND

@@ -18,7 +18,7 @@ from typing import Final
 
 from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.directory import Candidate
-from haze_proxy.channels.faults import OwnersTrouble, Unreachable, blames_the_channel
+from haze_proxy.channels.faults import OwnersTrouble, Unreachable, blames_the_channel, for_owner
 from haze_proxy.errors import HazeError
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Health:
         if cooling.failures and began <= cooling.since:
             return
         cooling.failures += 1
-        cooling.since, cooling.reason = self.clock(), _why(error)
+        cooling.since, cooling.reason = self.clock(), for_owner(error)
         cooling.owners = isinstance(error, OwnersTrouble)
         cooling.barred = cooling.owners or own_wait_s is not None
         wait_s = _wait(cooling, own_wait_s)
@@ -119,6 +119,19 @@ class Health:
                 del self._cooling[place]
                 log.info("Channel %s (%s) answers again.", place[0], place[1] or "all models")
                 self.changed(Change(place, None, 0.0))
+
+    def of(self, channel: str) -> list[tuple[str, Cooling]]:
+        """(upstream model, what is wrong with it) at a channel, "" being all of its models; also what has cooled down
+        and has not answered since.
+        """
+        found = [(model, cooling) for (name, model), cooling in self._cooling.items() if name == channel]
+        return sorted(found, key=lambda each: each[0])
+
+    def forgive(self, channel: str) -> None:
+        """The owner has mended it: a channel and all of its models may be asked at once."""
+        for place in [place for place in self._cooling if place[0] == channel]:
+            del self._cooling[place]
+            self.changed(Change(place, None, 0.0))
 
     def keep(self, before: Iterable[Channel], after: Iterable[Channel]) -> None:
         """The configuration was changed: of a channel that is not as it was, nothing is known any more."""
@@ -146,7 +159,3 @@ def _wait(cooling: Cooling, own_wait_s: float | None) -> float:
     if own_wait_s is not None and not cooling.owners:
         return min(max(own_wait_s, first), OWN_WAIT_S_MAX)
     return min(most, first * 2.0 ** min(cooling.failures - 1, 16))
-
-
-def _why(error: HazeError) -> str:
-    return error.owners_text if isinstance(error, OwnersTrouble) else error.message
