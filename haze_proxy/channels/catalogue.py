@@ -45,7 +45,11 @@ Row = dict[str, Any]
 
 
 class ListError(Exception):
-    """Why there is no list, in a few words for the owner; the one before stays in use."""
+    """Why there is no list, in a few words for the owner; the one before stays in use. `said`: the upstream's own."""
+
+    def __init__(self, reason: str, said: str = "") -> None:
+        super().__init__(reason)
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ListAnswer:
-    """What an upstream says to GET /models: the status, and with 200 the body."""
+    """What an upstream says to GET /models: the status, and the body; of a refusal only the beginning."""
 
     status: int
     body: bytes
@@ -308,7 +308,7 @@ def _unreadable(response: aiohttp.ClientResponse) -> str:
 
 async def _list_body(response: aiohttp.ClientResponse, channel: Channel) -> bytes:
     if response.status != HTTPStatus.OK:
-        return b""
+        return await _refusal_body(response)
     if complaint := _unreadable(response):
         raise UpstreamFailed(f"The provider behind channel {channel.name} {complaint}.")
     body = bytearray()
@@ -317,6 +317,15 @@ async def _list_body(response: aiohttp.ClientResponse, channel: Channel) -> byte
         if len(body) > LIST_BYTES_MAX:
             raise UpstreamFailed(f"The list of models behind channel {channel.name} is too long.")
     return bytes(body)
+
+
+async def _refusal_body(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    with suppress(TimeoutError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(REFUSAL_S):
+            while len(body) < READ_BYTES_MAX and (piece := await response.content.readany()):
+                body += piece
+    return body
 
 
 async def read(answer: Answer) -> bytes:

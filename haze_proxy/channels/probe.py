@@ -5,17 +5,18 @@ what its upstream lists is well when the list can be read.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import orjson
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from haze_proxy.channels import refresh
+from haze_proxy.channels import faults, refresh
 from haze_proxy.channels.catalogue import ListError
 from haze_proxy.channels.channel import Channel
-from haze_proxy.channels.client import Call, Client
+from haze_proxy.channels.client import Call, Client, read_refusal
 from haze_proxy.channels.directory import GLOB
 from haze_proxy.channels.kinds import PATHS
 from haze_proxy.errors import HazeError
@@ -35,51 +36,62 @@ ONE_TOKEN: Final[dict[str, dict[str, object]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether a channel answered, and in a few words what."""
+    """Whether a channel answered, and in a few words what; after how many seconds, and a refusal in its own words."""
 
     ok: bool
     text: str
+    said: str = field(default="", compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 async def probe(channels: Iterable[Channel]) -> dict[str, Health]:
     """Ask each channel, all at once; the answers by the channels' names. Raises nothing: a failure is an answer."""
     asked = list(channels)
     async with Client() as client:
-        return dict(zip((c.name for c in asked), await asyncio.gather(*(_ask(client, c) for c in asked)), strict=True))
+        told = await asyncio.gather(*(ask(client, each, PATIENCE_S) for each in asked))
+        return dict(zip((each.name for each in asked), told, strict=True))
 
 
-async def _ask(client: Client, channel: Channel) -> Health:
+async def ask(client: Client, channel: Channel, patience_s: float) -> Health:
+    """Ask a channel, for so many seconds at most. Raises nothing: a failure is an answer."""
+    began = time.monotonic()
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            return await _answer(client, channel)
+        async with asyncio.timeout(patience_s):
+            health = await _answer(client, channel)
     except TimeoutError:
-        return Health(ok=False, text=f"failed: no answer in {PATIENCE_S} s")
+        health = Health(ok=False, text=f"failed: no answer in {patience_s} s")
     except HazeError as error:
-        return Health(ok=False, text=f"failed: {error.message}")
+        health = Health(ok=False, text=f"failed: {error.message}")
     except ListError as error:
-        return Health(ok=False, text=f"failed: GET /models: {error}")
+        health = Health(ok=False, text=f"failed: GET /models: {error}", said=error.said)
+    return replace(health, seconds=time.monotonic() - began)
 
 
 async def _answer(client: Client, channel: Channel) -> Health:
     if channel.lists:
         listing = (await refresh.fetch(client, channel, lambda: 0)).listing
         return Health(ok=True, text=f"ok: {len(listing.offers)} models at GET /models")
-    status, asked = 0, "GET /models"
+    status, body, asked = 0, b"", "GET /models"
     if channel.base_url:
-        status = (await client.models(channel)).status
+        told = await client.models(channel)
+        status, body = told.status, told.body
     model = next((name for name in (*channel.models, *channel.aliases.values()) if GLOB.isdisjoint(name)), None)
     if status != OK and model is not None:
         protocol = next(each for each in ONE_TOKEN if each in channel.protocols)
-        status, asked = await _one_token(client, channel, protocol, model), f"POST {PATHS[protocol]}"
-    return Health(status == OK, f"{'ok' if status == OK else 'failed'}: {status} to {asked}")
+        asked = f"POST {PATHS[protocol]}"
+        status, body = await _one_token(client, channel, protocol, model)
+    said = "" if status == OK else faults.words(channel, body)
+    return Health(status == OK, f"{'ok' if status == OK else 'failed'}: {status} to {asked}", said)
 
 
-async def _one_token(client: Client, channel: Channel, protocol: str, model: str) -> int:
-    """The status of a call for one token."""
+async def _one_token(client: Client, channel: Channel, protocol: str, model: str) -> tuple[int, bytes]:
+    """The status of a call for one token, and the body where it is refused."""
     body = orjson.dumps({"model": model, **ONE_TOKEN[protocol]})
     headers = CIMultiDict({"Content-Type": "application/json"})
     if protocol == "messages":
         headers["anthropic-version"] = "2023-06-01"
     answer = await client.send(Call(channel, protocol, PATHS[protocol], "", body, CIMultiDictProxy(headers)))
-    answer.close()
-    return answer.status
+    try:
+        return answer.status, b"" if answer.status == OK else await read_refusal(answer)
+    finally:
+        answer.close()

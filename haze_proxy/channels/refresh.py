@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from haze_proxy.channels import catalogue
+from haze_proxy.channels import catalogue, faults
 from haze_proxy.channels.catalogue import ListError, Listing
 from haze_proxy.channels.channel import Channel
 from haze_proxy.channels.client import LIST_BYTES_MAX, Client
@@ -56,7 +56,7 @@ async def _rows(client: Client, channel: Channel) -> list[catalogue.Row]:
     for _ in range(PAGES_MAX):
         told = await client.models(channel, query)
         if told.status != OK:
-            raise ListError(f"it answered with status {told.status}")
+            raise ListError(f"it answered with status {told.status}", faults.words(channel, told.body))
         size += len(told.body)
         if size > LIST_BYTES_MAX:
             raise ListError("the list is too long")
