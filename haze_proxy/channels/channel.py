@@ -1,6 +1,7 @@
 """A configured upstream: its row in config.toml with the secrets that it names, and why it cannot be asked."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -11,6 +12,7 @@ from haze_proxy.wire.options import Options
 
 # `models` of a channel that serves what its upstream lists.
 EVERYTHING: Final = ("*",)
+VARIABLE: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]{0,127})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,9 @@ def _inactive(row: config.Channel, kind: Kind, api_key: str, environ: Mapping[st
     if row.models == EVERYTHING and kind.name == "echo":
         return 'an echo channel has no list for models = ["*"]: name the models'
     if not api_key and row.api_key.startswith("env:"):
+        if not VARIABLE.fullmatch(row.api_key):
+            # Perhaps the key itself, which is nothing to be shown.
+            return "what follows env: in api_key is no name of a variable"
         return f"the variable {row.api_key[4:]} is not set"
     if not api_key and kind.needs_key:
         return "api_key is not set"

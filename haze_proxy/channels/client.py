@@ -228,7 +228,7 @@ class Client:
                 return ListAnswer(response.status, await _list_body(response, channel))
         except TimeoutError as error:
             raise silent(channel) from error
-        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError) as error:
+        except (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError, ValueError) as error:
             raise broken(channel) from error
 
     async def _post(self, call: Call) -> aiohttp.ClientResponse:
