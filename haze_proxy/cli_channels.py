@@ -12,7 +12,7 @@ from haze_proxy.cli_input import as_json_option
 from haze_proxy.cli_output import channel_row, print_rows, rest_text
 from haze_proxy.cli_store import now_ms, store, wait_until_noticed
 from haze_proxy.config import Config
-from haze_proxy.store import channel_health, channel_models, channel_switches, database, keys, requests
+from haze_proxy.store import callers, channel_health, channel_models, channel_switches, database, requests
 from haze_proxy.store.channel_health import Resting
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
@@ -62,7 +62,9 @@ def _switch(settings: Config, name: str, *, off: bool) -> None:
 
 @click.command()
 @click.argument("model")
-@click.option("--key", "named", metavar="KEY", help="For this caller: a key, its visible prefix, or its id.")
+@click.option(
+    "--key", "named", metavar="KEY", help="For this caller: a key, its visible prefix or id; or an e-mail address."
+)
 @click.option("--protocol", type=click.Choice(get_args(config.Protocol)), help="For callers of this protocol.")
 @as_json_option
 @click.pass_obj
@@ -71,15 +73,14 @@ def explain(path: Path, model: str, named: str | None, protocol: str | None, as_
     from haze_proxy.channels import verdict
 
     settings = config.load(path)
-    refusal, session, resting = None, "", _resting(settings)
+    caller, resting = callers.Named(), _resting(settings)
     if named is not None:
         with store(settings) as connection, database.snapshot(connection):
-            found = keys.find(connection, named)
-            refusal, session = keys.refusal(connection, found, model, now_ms()), found.prefix
+            caller = callers.find(connection, named, model, now_ms())
     verdicts = _directory(settings).explain(
-        model, protocol, session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
+        model, protocol, caller.session, resting=lambda each: rest_text(resting, each.channel.name, each.upstream_model)
     )
-    print_rows([verdict.row(each, refusal) for each in verdicts], as_json)
+    print_rows([verdict.row(each, caller.refusal) for each in verdicts], as_json)
 
 
 def _resting(settings: Config) -> list[Resting]:

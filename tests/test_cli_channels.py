@@ -135,3 +135,12 @@ def test_what_cannot_be_switched_is_one_line(tmp_path: Path, words: tuple[str, s
     path.write_text(SOME)
     says = CliRunner().invoke(main, ["--config", str(path), "channels", *words])
     assert (says.exit_code, says.stderr.strip()) == (1, line)
+
+
+def test_explain_answers_for_an_account_too(tmp_path: Path) -> None:
+    """An owner who helps somebody knows his address, and not his key."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG)
+    for words in (("account", "add", "a@b.c"), ("account", "disable", "a@b.c")):
+        assert CliRunner().invoke(main, ["--config", str(path), *words]).exit_code == 0
+    assert {each["reason"] for each in ask(path, "explain", "m", "--key", "a@b.c")} == {"this account is disabled"}
