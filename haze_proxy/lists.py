@@ -7,7 +7,7 @@ new directory: requests that run keep theirs, prices included.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from aiohttp import web
@@ -56,8 +56,10 @@ class Lists:
         self._show(settings, self._live.value.lists)
         self._refresh()
 
-    def switched(self, switches: Iterable[Switch]) -> None:
+    def switched(self, switches: Sequence[Switch]) -> None:
         """Channels were switched off or on: it holds for the next request. One that is off is asked for no list."""
+        if not switches:
+            return
         before = dict(self._off)
         for switch in switches:
             self._off.pop(switch.channel, None)

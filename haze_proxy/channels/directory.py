@@ -161,6 +161,11 @@ class Directory:
         row = self._pricing.row(model, candidate.upstream_model)
         return Listed(model, row, self._pricing.offer(candidate.channel, candidate.upstream_model), candidate)
 
+    def price(self, channel: Channel, model: str) -> Price | None:
+        """What a model costs at a channel that lists it, active or not; None where that is not known."""
+        how, upstream_model = self._names(channel, model) or ("", model)
+        return self._candidate(channel, model, upstream_model, how).price
+
     def explain(
         self, model: str, protocol: str | None = None, session: str = "", resting: Callable[[Candidate], str] = _nothing
     ) -> list[Verdict]:

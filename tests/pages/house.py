@@ -65,6 +65,7 @@ print(json.dumps([[page.path, page.who.name] for page in table() if page.method 
 # A parameter of a path -> what stands for it: a row that the account of `settled` has.
 EXAMPLES = {
     "id": "1",
+    "channel": "echo",
     "model": "openai/gpt-5.2",
     "request": "req_01a2129400000123456789abcdef",
 }

@@ -23,6 +23,7 @@ SMALL = {"accounts", "keys", "codes", "epochs", "clock", "ledger", "usage_recent
 EXAMPLES = {
     "id": "1",
     "session": "0" * 64,
+    "channel": "echo",
     "model": "hekiu",
     "request": f"req_{1_795_608_000_000:012x}{0:016x}",
 }
