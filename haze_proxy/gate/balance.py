@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.order import session_of
-from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, KEYRING, REQUEST_ID, WALLET
+from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, REQUEST_ID, WALLET
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
 from haze_proxy.gate import limiter
 from haze_proxy.gate.claims import CLAIM
@@ -131,10 +131,10 @@ def _too_little(request: web.Request, short: ShortError) -> str:
         resets_at = request.app[WALLET].resets_at(request[CALLER].id)
         text = f"This API key's budget is used up: the request needs up to ${needed}, ${available} are left of it."
         return text if resets_at is None else f"{text} It begins anew at {_iso(resets_at)}."
-    email = request.app[KEYRING].emails.get(request[CALLER].account_id, "EMAIL")
+    public_url = request.app[DIRECTORY].value.config.server.public_url.rstrip("/")
     return (
         f"Insufficient balance: the request needs up to ${needed}, ${available} are available. "
-        f"The owner of this Haze can top up: haze-proxy credit {email} USD"
+        f"Top up at {public_url}/dashboard/billing"
     )
 
 

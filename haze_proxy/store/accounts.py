@@ -64,6 +64,16 @@ def set_password(connection: sqlite3.Connection, account_id: int, password_hash:
     connection.execute("UPDATE accounts SET password_hash = ? WHERE id = ?", (password_hash, account_id))
 
 
+def set_low_balance(connection: sqlite3.Connection, account_id: int, amount: int | None) -> None:
+    """Tell an account when its balance is below `amount` nano-dollars; None: never."""
+    connection.execute("UPDATE accounts SET low_balance = ? WHERE id = ?", (amount, account_id))
+
+
+def spent(connection: sqlite3.Connection, account_id: int) -> int:
+    """Everything an account was charged less refunds, in nano-dollars."""
+    return int(connection.execute(f"{SELECT} WHERE accounts.id = ?", (account_id,)).fetchone()["spent"])
+
+
 def has_admin(connection: sqlite3.Connection) -> bool:
     """Whether somebody administers this Haze."""
     return connection.execute("SELECT 1 FROM accounts WHERE is_admin = 1 LIMIT 1").fetchone() is not None

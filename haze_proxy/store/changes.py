@@ -19,11 +19,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """A key as it is now, found by its digest, and what its account is called and whether it is disabled."""
+    """A key as it is now, found by its digest, and whether its account is disabled."""
 
     digest: bytes
     key: Key
-    email: str
     account_disabled: bool
 
 
@@ -79,7 +78,7 @@ def _revision(connection: sqlite3.Connection) -> int:
 
 # A disabled account changes all of its keys.
 KEYS = (
-    f"SELECT digest, {', '.join('keys.' + name.strip() for name in COLUMNS.split(','))}, email, disabled_at"
+    f"SELECT digest, {', '.join('keys.' + name.strip() for name in COLUMNS.split(','))}, disabled_at"
     " FROM keys JOIN accounts ON accounts.id = account_id WHERE keys.id IN ("
     " SELECT id FROM keys WHERE revision > ?"
     " UNION SELECT keys.id FROM accounts JOIN keys ON account_id = accounts.id WHERE accounts.revision > ?)"
@@ -91,4 +90,4 @@ BALANCES = (
 
 
 def _key_change(row: sqlite3.Row) -> KeyChange:
-    return KeyChange(row["digest"], key(row), row["email"], row["disabled_at"] is not None)
+    return KeyChange(row["digest"], key(row), row["disabled_at"] is not None)

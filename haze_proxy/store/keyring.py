@@ -12,7 +12,6 @@ class Keyring:
 
     keys: dict[bytes, Key] = field(default_factory=dict)
     digests: dict[int, bytes] = field(default_factory=dict)
-    emails: dict[int, str] = field(default_factory=dict)
     disabled: set[int] = field(default_factory=set)
 
     def find(self, digest: bytes) -> Key | None:
@@ -27,6 +26,5 @@ class Keyring:
         if change.key.revoked_at is None:
             self.keys[change.digest] = change.key
             self.digests[change.key.id] = change.digest
-        self.emails[change.key.account_id] = change.email
         mark = self.disabled.add if change.account_disabled else self.disabled.discard
         mark(change.key.account_id)

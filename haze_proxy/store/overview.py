@@ -45,7 +45,7 @@ def read(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Overvi
     refused, is_cut = _refused(connection, account_id, now_ms)
     return Overview(
         running=int(connection.execute(RUNNING, (account_id,)).fetchone()[0]),
-        per_day=_per_day(connection, account_id, now_ms),
+        per_day=per_day(connection, account_id, now_ms),
         refused=refused,
         is_cut=is_cut,
         last=connection.execute(LATEST, (account_id, LAST)).fetchall(),
@@ -53,7 +53,8 @@ def read(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Overvi
     )
 
 
-def _per_day(connection: sqlite3.Connection, account_id: int, now_ms: int) -> int:
+def per_day(connection: sqlite3.Connection, account_id: int, now_ms: int) -> int:
+    """What an account spends a day at its recent rate, in nano-dollars; 0 where it spends nothing."""
     rows = connection.execute(RECENT, (account_id, first_id(now_ms - RECENT_MS), RECENT_ROWS)).fetchall()
     if not rows:
         return 0

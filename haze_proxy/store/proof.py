@@ -27,6 +27,7 @@ def complaints(connection: sqlite3.Connection) -> Iterator[str]:
             in_period[key_id] += cost
     yield from _spent(keys, spent, in_period)
     yield from usage_proof.complaints(connection)
+    yield from _standing(connection)
 
 
 def check(connection: sqlite3.Connection) -> list[str]:
@@ -115,6 +116,19 @@ def _spent(keys: list[sqlite3.Row], spent: Counter[int], in_period: Counter[int]
             yield f"Key {key['id']} has spent {key['spent']}, but its requests cost {costs}."
         elif key["period_spent"] != since:
             yield f"Key {key['id']} has spent {key['period_spent']} in its period, but its requests cost {since}."
+
+
+def _standing(connection: sqlite3.Connection) -> Iterator[str]:
+    """Whether each transfer says what its accounts had afterwards."""
+    has = Counter[str]()
+    for row in connection.execute("SELECT id, debit, credit, amount, debit_after, credit_after FROM transfers"):
+        for side, change in (("debit", -row["amount"]), ("credit", row["amount"])):
+            name, said = row[side], row[f"{side}_after"]
+            if not name.startswith("account:"):
+                continue
+            has[name] += change
+            if said != has[name]:
+                yield f"After transfer {row['id']} {name} had {has[name]}, but it says {said}."
 
 
 def _request(row: sqlite3.Row) -> Iterator[str]:

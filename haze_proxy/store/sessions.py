@@ -14,7 +14,7 @@ USER_AGENT_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login, and whose it is. Times are ms since 1970."""
+    """One login, and whose it is. Times are ms since 1970; below `low_balance` nano-dollars it wants a notice."""
 
     digest: bytes
     account_id: int
@@ -25,6 +25,7 @@ class Session:
     expires_at: int
     user_agent: str
     address: str
+    low_balance: int | None
 
 
 def make_token() -> str:
@@ -83,7 +84,8 @@ def end_others(connection: sqlite3.Connection, session: Session) -> int:
 
 
 SELECT = (
-    "SELECT digest, account_id, email, is_admin, sessions.created_at, seen_at, expires_at, user_agent, address"
+    "SELECT digest, account_id, email, is_admin, sessions.created_at, seen_at, expires_at, user_agent, address,"
+    " low_balance"
     " FROM sessions JOIN accounts ON accounts.id = account_id"
 )
 

@@ -8,9 +8,10 @@ from haze_proxy.context import STORE, WALLET
 from haze_proxy.store import overview, usage_series
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page
+from haze_proxy.web.runway import runway
 from haze_proxy.web.spans import SPENDING
 from haze_proxy.web.usage_view import Asked, view
-from haze_proxy.web.words import DAY_MS, now_ms, span
+from haze_proxy.web.words import now_ms
 
 # What a refusal means and what helps, by its status.
 ADVICE: Final = {
@@ -49,14 +50,6 @@ async def show(request: web.Request) -> web.Response:
         runway=runway(balance, seen.per_day),
         advice=lambda reason: ADVICE.get(reason.partition(" ")[0], OTHER),
     )
-
-
-def runway(balance: int, per_day: int) -> str:
-    """How long a balance lasts at a rate (nano-dollars a day), in words; "" when nothing is spent."""
-    if per_day <= 0:
-        return ""
-    days = balance // per_day
-    return "over a year" if days > 365 else span(balance * DAY_MS // per_day)
 
 
 ROUTES: Final = (Page("GET", "/dashboard", Who.ACCOUNT, show),)

@@ -40,7 +40,7 @@ def of(key: Key) -> Form:
 
 def wanted(form: Form, limits: Limits, before: Key | None = None) -> NewKey:
     """What a form says about a key; what is wrong stands in `form.errors`. An emptied limit is a new key's."""
-    budget = form.parsed("budget", _usd, None)
+    budget = form.parsed("budget", usd, None)
     period = form.text("budget_period") or TOTAL
     if period not in PERIODS:
         form.wrong("budget_period", "One of the periods of the list.")
@@ -66,7 +66,8 @@ def _count(text: str) -> int:
     return int(digits)
 
 
-def _usd(text: str) -> int:
+def usd(text: str) -> int:
+    """A typed amount in USD as nano-dollars. ValueError says what is wrong with it."""
     try:
         amount = receipt.nano(text.removeprefix("$"))
     except ValueError:

@@ -7,6 +7,8 @@ from typing import Any, Final
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from haze_proxy.context import WALLET
+from haze_proxy.store.sessions import Session
 from haze_proxy.web import static, words
 from haze_proxy.web.context import PAGE, SESSION
 from haze_proxy.web.site import SITE, config_of
@@ -56,12 +58,14 @@ def templates() -> Environment:
 def page(
     request: web.Request, template: str, *, status: int = 200, compressed: bool = False, **values: Any
 ) -> web.Response:
-    """A template with these values, and with what every page has: `me`, `path`, `site`, `config` and `now_ms`.
+    """A template with these values, and with what every page has: `me`, `path`, `site`, `config`, `now_ms`, and
+    `is_low` where the balance is below what its account wants to be told of.
 
     `compressed` is for long pages without a secret: beside one, what is typed into an address would betray it by size.
     """
     shared = {
         "me": request.get(SESSION),
+        "is_low": _is_low(request),
         # Outside the table nobody has looked whose the cookie is.
         "is_asked": PAGE in request,
         "path": request.path,
@@ -74,6 +78,13 @@ def page(
     if compressed:
         response.enable_compression()
     return response
+
+
+def _is_low(request: web.Request) -> bool:
+    me: Session | None = request.get(SESSION)
+    if me is None or me.low_balance is None:
+        return False
+    return request.app[WALLET].of_account(me.account_id)[0] < me.low_balance
 
 
 def see_other(path: str) -> web.Response:

@@ -33,12 +33,17 @@ class Site:
     by_email: Throttle = field(init=False)
     by_address: Throttle = field(init=False)
     registrations: Throttle = field(init=False)
+    # Codes that somebody tries, by account and by address of the network.
+    codes_by_account: Throttle = field(init=False)
+    codes_by_address: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.guesses = Throttle(10, QUARTER_HOUR_S, self.clock)
         self.by_email = Throttle(200, QUARTER_HOUR_S, self.clock)
         self.by_address = Throttle(50, QUARTER_HOUR_S, self.clock)
         self.registrations = Throttle(20, HOUR_S, self.clock)
+        self.codes_by_account = Throttle(10, QUARTER_HOUR_S, self.clock)
+        self.codes_by_address = Throttle(50, QUARTER_HOUR_S, self.clock)
 
     @property
     def origin(self) -> str:

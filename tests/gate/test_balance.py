@@ -68,7 +68,7 @@ async def test_402_says_what_is_missing_what_is_there_and_what_to_do(
     needed = f"{worth(body, 100) / NANO:.9f}".rstrip("0")
     assert f"${needed}" in message
     assert "$0.0001 are available" in message
-    assert "haze-proxy credit poor@example.com" in message
+    assert message.endswith("Top up at http://127.0.0.1:8080/dashboard/billing")
     assert provider.requests == []
     untouched(chained)
 

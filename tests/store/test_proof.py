@@ -97,7 +97,11 @@ SABOTAGE = {
             " UPDATE transfers SET debit = 'account:2' WHERE id = 2;"
             " UPDATE ledger SET balance = CASE name WHEN 'account:1' THEN 100 ELSE -30 END WHERE name GLOB 'account:*'"
         ),
-        ["account:2 is below zero: -30.", "Request r1 is account:1's, but its money is account:2's."],
+        [
+            "account:2 is below zero: -30.",
+            "Request r1 is account:1's, but its money is account:2's.",
+            "After transfer 2 account:2 had -30, but it says 70.",
+        ],
     ),
     "a charge that went elsewhere": (
         (
@@ -151,6 +155,10 @@ SABOTAGE = {
             " VALUES ('house:promotion', 'account:1', 5, 'code', 'code:1', 0)"
         ),
         ["Transfer 3 is of a code that nobody redeemed."],
+    ),
+    "a balance that was not there": (
+        "DROP TRIGGER transfers_are_final; UPDATE transfers SET debit_after = 71 WHERE id = 2",
+        ["After transfer 2 account:1 had 70, but it says 71."],
     ),
     "a key that forgot its period": (
         "UPDATE keys SET period_spent = 1",
