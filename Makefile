@@ -46,7 +46,7 @@ prices: .venv/test ## write haze_proxy/money/prices.json anew; its diff is the r
 	$(BIN)/python tests/tools/make_prices.py
 
 lock: .venv/test ## choose newer libraries
-	$(COMPILE) --upgrade --output-file requirements.txt $(OURS)
+	$(COMPILE) --upgrade --extra stripe --output-file requirements.txt $(OURS)
 	$(COMPILE) --upgrade --extra dev --constraint requirements.txt --output-file tests/requirements.txt $(OURS)
 	cd tests/journeys && ../../$(COMPILE) --upgrade --output-file requirements.txt requirements.in
 	cd tests/journeys && npm install --package-lock-only

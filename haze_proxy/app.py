@@ -24,6 +24,7 @@ from haze_proxy.channels.record import Records
 from haze_proxy.config import Config
 from haze_proxy.config_file import ConfigFile
 from haze_proxy.context import (
+    CARDS,
     CLIENT,
     CLOCK,
     CONFIG_FILE,
@@ -52,6 +53,7 @@ from haze_proxy.gate.settlement import Books
 from haze_proxy.lists import LISTS, Lists
 from haze_proxy.money.receipt import usd
 from haze_proxy.money.wallet import Wallet
+from haze_proxy.payments.cards import Cards
 from haze_proxy.store import channel_health, idempotency, refusals, requests, usage_sums
 from haze_proxy.store.access import Access
 from haze_proxy.store.changes import Changes, Watch
@@ -60,7 +62,7 @@ from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.writer import Writer
-from haze_proxy.web import pages
+from haze_proxy.web import billing, pages, webhook
 from haze_proxy.web.reference import REFERENCE
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ def create_app(
         LISTS: lists_told,
         CONFIG_FILE: file or ConfigFile(Path("config.toml"), settings),
         CLIENT: Client(),
+        CARDS: Cards(settings.stripe, environ),
         CLOCK: clock,
         HEALTH: Health(clock),
         RECORDS: Records(clock),
@@ -120,7 +123,8 @@ def create_app(
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
     # errors( request_log( auth( rate_limit( idempotency( balance( handler )))))): errors stands at the root.
-    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), asked_before(claims), balance(books))
+    pay = balance(books, top_up=settings.server.public_url.rstrip("/") + billing.PATH)
+    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), asked_before(claims), pay)
 
     root = web.Application(middlewares=[errors(pages.error)], client_max_size=settings.server.max_body_mib * 2**20)
     for name, value in shared.items():
@@ -130,6 +134,7 @@ def create_app(
     root.router.add_get("/openapi.json", openapi.page(routes.ROUTES, settings.server.public_url))
     root[REFERENCE] = published.reference()
     pages.mount(root, settings, clock)
+    webhook.mount(root)
     routes.mount(root, gate, shared)
     root[CONFIG_FILE].begin(partial(take_over, root))
     root.on_response_prepare.append(identify)
@@ -142,7 +147,7 @@ def _contexts(settings: Config, fatal: Callable[[str], None]) -> list[Callable[[
     """What is open while the application runs, in the order of opening."""
     path = settings.store.path
     opened = partial(store, settings=settings, fatal=fatal), partial(reads, path=path), partial(used_keys, path=path)
-    return [*opened, refusal_rows, usage_folds, upstream, lists, keepalives]
+    return [*opened, refusal_rows, usage_folds, upstream, cards, lists, keepalives]
 
 
 def take_over(app: web.Application, settings: Config) -> None:
@@ -296,6 +301,12 @@ async def usage_folds(app: web.Application) -> AsyncIterator[None]:
 async def upstream(app: web.Application) -> AsyncIterator[None]:
     """The one session towards the providers."""
     async with app[CLIENT]:
+        yield
+
+
+async def cards(app: web.Application) -> AsyncIterator[None]:
+    """The session towards Stripe, where people can pay by card."""
+    async with app[CARDS]:
         yield
 
 

@@ -99,12 +99,15 @@ def ledger_check(path: Path) -> int:
             click.echo(f"clean: {moved} transfers, {requests} requests, sum 0")
         for row in proof.shortfalls(connection):
             click.echo(SHORTFALL.format(**dict(row), at=time_text(row["ended_at"]), short=usd(row["shortfall"])))
+        for row in proof.card_shortfalls(connection):
+            click.echo(CARD_SHORTFALL.format(**{**dict(row), "at": time_text(row["at"]), "amount": usd(row["amount"])}))
     if count:
         click.echo(f"The books do not add up: {count} complaints.", err=True)
     return min(count, 1)
 
 
 SHORTFALL = "shortfall, the house's loss: {short} USD of {id}, {at}, {email}, {model} on {channel}"
+CARD_SHORTFALL = "shortfall, the house's loss: {amount} USD that Stripe took back, {at}, {email}, {memo}"
 
 
 @ledger.command("export")

@@ -25,6 +25,10 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=10**6)]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+# What one payment may be: https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts.
+CARD_USD_MIN = Decimal("0.5")
+CARD_USD_MAX = Decimal("999999.99")
+CENT_DECIMALS = 2
 # A token of RFC 9110.
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -61,6 +65,19 @@ class Limits(Struct, frozen=True):
 
 class Billing(Struct, frozen=True):
     output_slice_tokens: Positive = 2048
+
+
+class Stripe(Struct, frozen=True):
+    """Top-ups by card; amounts in USD."""
+
+    secret_key: str = ""
+    webhook_secret: str = ""
+    minimum: Decimal = Decimal(5)
+    maximum: Decimal = Decimal(500)
+    base_url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Stripe(minimum={self.minimum}, maximum={self.maximum}, base_url={self.base_url!r})"
 
 
 Protocol = Literal["chat", "messages", "responses", "embeddings"]
@@ -115,6 +132,7 @@ class Config(Struct, frozen=True):
     accounts: Accounts = Accounts()
     limits: Limits = Limits()
     billing: Billing = Billing()
+    stripe: Stripe = Stripe()
     channels: tuple[Channel, ...] = ()
     models: tuple[Model, ...] = ()
 
@@ -178,6 +196,8 @@ def _complaints(config: Config) -> Iterator[str]:
     yield from _server_complaints(config.server)
     if not is_exact(config.accounts.signup_credit) or config.accounts.signup_credit < 0:
         yield "Expected USD with at most 9 decimals, not negative - at `$.accounts.signup_credit`"
+    for key, complaint in _stripe_complaints(config.stripe):
+        yield f"{complaint} - at `$.stripe.{key}`"
     for number, channel in enumerate(config.channels):
         for key, complaint in _channel_complaints(channel):
             yield f"{complaint} - at `$.channels[{number}].{key}`"
@@ -198,6 +218,20 @@ def _server_complaints(server: Server) -> Iterator[str]:
             ipaddress.ip_network(proxy, strict=False)
         except ValueError:
             yield f"Expected an address or a network, got `{proxy}` - at `$.server.trusted_proxies[{number}]`"
+
+
+def _stripe_complaints(stripe: Stripe) -> Iterator[tuple[str, str]]:
+    for key in ("secret_key", "webhook_secret"):
+        if getattr(stripe, key) == "env:":
+            yield key, "Name a variable after `env:`"
+    for key in ("minimum", "maximum"):
+        value = getattr(stripe, key)
+        if not is_exact(value, CENT_DECIMALS) or not CARD_USD_MIN <= value <= CARD_USD_MAX:
+            yield key, f"Expected USD from {CARD_USD_MIN} to {CARD_USD_MAX} with at most {CENT_DECIMALS} decimals"
+    if stripe.minimum > stripe.maximum:
+        yield "minimum", "It is more than `maximum`"
+    if stripe.base_url and not (_is_base_url(stripe.base_url) and urlsplit(stripe.base_url).path in ("", "/")):
+        yield "base_url", "Expected a URL with http:// or https:// and a host, without path and query"
 
 
 def _channel_complaints(channel: Channel) -> Iterator[tuple[str, str]]:

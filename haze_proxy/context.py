@@ -15,6 +15,7 @@ from haze_proxy.channels.health import Health
 from haze_proxy.channels.record import Records
 from haze_proxy.config_file import ConfigFile
 from haze_proxy.money.wallet import Wallet
+from haze_proxy.payments.cards import Cards
 from haze_proxy.store.access import Access
 from haze_proxy.store.keyring import Keyring
 from haze_proxy.store.keys import Key
@@ -55,6 +56,7 @@ CLOCK = web.AppKey[Callable[[], float]]("clock")
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
 STORE = web.AppKey("store", Access)
+CARDS = web.AppKey("cards", Cards)
 # The networks whose X-Forwarded-For is believed.
 PROXIES = web.AppKey[tuple[Network, ...]]("proxies", tuple)
 # The tasks that relay an answer now.

@@ -16,8 +16,9 @@ from haze_proxy import config
 from haze_proxy.app import create_app
 from haze_proxy.config import Config
 from haze_proxy.config_file import ConfigFile
-from haze_proxy.context import CONFIG_FILE, DIRECTORY, KEYRING, STORE
+from haze_proxy.context import CARDS, CONFIG_FILE, DIRECTORY, KEYRING, STORE
 from haze_proxy.gate.connection import Runner
+from haze_proxy.payments.cards import Cards
 from haze_proxy.store import accounts
 from haze_proxy.store.database import StoreError
 from haze_proxy.web.site import SITE
@@ -118,6 +119,7 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
             say(f"Channel {channel.name} is {channel.off}.")
     for name in directory.waiting:
         say(f"Channel {name} waits for the list of its upstream's models.")
+    _greet_cards(app[CARDS])
     say(f"Haze serves {_models([listed.id for listed in directory.listed()])}.")
     say(f"Haze listens on {site.name}")
     if not app[KEYRING].keys:
@@ -125,6 +127,13 @@ def _greet(app: web.Application, config_path: Path, site: web.TCPSite) -> None:
         say("\nNobody has a key yet. Make an account and its first key:")
         say(f"  {command} account add you@example.com --credit 5")
         say(f"  {command} key add you@example.com")
+
+
+def _greet_cards(cards: Cards) -> None:
+    if cards.inactive and cards.is_configured:
+        say(f"Top-ups by card are inactive: {cards.inactive}.")
+    elif cards.deaf and cards.is_configured:
+        say(f"Stripe is not listened to: {cards.deaf}. A payment is credited when whoever paid comes back.")
 
 
 async def _invite(app: web.Application) -> None:

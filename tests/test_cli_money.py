@@ -12,8 +12,10 @@ import pytest
 from desk import ISO, Desk, fails
 
 from haze_proxy.money.prices import FREE, Price
-from haze_proxy.store import database, requests
+from haze_proxy.store import card_payments, database, requests, transfers
+from haze_proxy.store.card_payments import Payment, Reversal
 from haze_proxy.store.requests import Ended, Opened
+from haze_proxy.store.transfers import Transfer
 
 
 def test_a_credit_prints_the_new_balance(desk: Desk) -> None:
@@ -264,6 +266,22 @@ def test_shortfalls_are_listed_below_clean_books(charged: Desk) -> None:
     assert clean == "clean: 4 transfers, 2 requests, sum 0"
     assert shortfall == (
         "shortfall, the house's loss: 0.005041001 USD of r2, 2023-11-14T22:13:22.000Z, a@b.c, m on two"
+    )
+
+
+def test_what_stripe_took_back_of_spent_money_is_listed_as_well(desk: Desk) -> None:
+    """The house bears it: the owner reads whose it was, and which refund or dispute."""
+    taken = Reversal("pi_1", "dp_1", "card_dispute", 10**10)
+    path = str(desk.folder / "data" / "haze.db")
+    with closing(database.connect(path)) as connection, database.transaction(connection):
+        card_payments.begin(connection, Payment("cs_1", 1, 10**10, "open"), 0)
+        card_payments.pay(connection, "cs_1", 1000, "usd", "pi_1", 0)
+        transfers.move(connection, Transfer("account:1", transfers.REVENUE, 12 * 10**9, "spent"), 0)
+        card_payments.take_back(connection, taken, 0)
+    clean, shortfall = desk.says("ledger", "check").splitlines()
+    assert clean == "clean: 5 transfers, 0 requests, sum 0"
+    assert shortfall == (
+        "shortfall, the house's loss: 7 USD that Stripe took back, 1970-01-01T00:00:00.000Z, a@b.c, dp_1"
     )
 
 

@@ -143,6 +143,29 @@ def test_the_first_start_says_where_it_is_and_what_to_do(start: Start) -> None:
     assert "Nobody has a key" not in "".join(again.lines)
 
 
+STRIPE = {
+    "": (False, ""),
+    "secret_key = 'env:HAZE_TEST_UNSET'": (
+        True,
+        "Top-ups by card are inactive: the variable HAZE_TEST_UNSET is not set.",
+    ),
+    "secret_key = 'sk_test_hidden'": (True, "Stripe is not listened to: webhook_secret is not set."),
+    "secret_key = 'sk_test_hidden'\nwebhook_secret = 'whsec_hidden'": (False, ""),
+}
+
+
+@pytest.mark.parametrize(("table", "told"), STRIPE.items(), ids=["none", "no key", "no webhook", "whole"])
+def test_what_keeps_people_from_paying_by_card_is_said_at_the_start(
+    start: Start, table: str, told: tuple[bool, str]
+) -> None:
+    """The owner reads it, and not the first who wants to pay; and no secret is shown."""
+    said = "".join(start(f"{CONFIG}[stripe]\n{table}\n").lines)
+    is_said, text = told
+    assert text in said
+    assert ("card" in said or "Stripe" in said) is is_said
+    assert "hidden" not in said
+
+
 def test_the_link_of_the_first_administrator_is_shown_until_there_is_one(start: Start) -> None:
     """No default password; each start shows another link, and none when somebody administers."""
     first = start()

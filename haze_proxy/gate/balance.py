@@ -30,8 +30,9 @@ LIST_WAIT_S: Final = 5
 TERMS = web.RequestKey[tuple[Terms, ...]]("terms", tuple)
 
 
-def balance(books: Books) -> Middleware:
-    """A gate that sets request[CANDIDATES] and request[HOLD]. A hold that nobody ended on the way out is void.
+def balance(books: Books, top_up: str) -> Middleware:
+    """A gate that sets request[CANDIDATES] and request[HOLD]. A hold that nobody ended on the way out is void. Whose
+    balance is too low is sent to the address `top_up`.
 
     Raises NoChannel before any PaymentRequired, ModelNotFound for what the key may not use, BadRequest for a field that
     cannot be priced.
@@ -45,7 +46,10 @@ def balance(books: Books) -> Middleware:
         request[CANDIDATES] = find(request)
         if reads != "paid":
             return await handler(request)
-        hold = request[HOLD] = _place(books, request)
+        try:
+            hold = request[HOLD] = _place(books, request)
+        except ShortError as short:
+            raise PaymentRequired(_too_little(request, short, top_up)) from short
         try:
             return await handler(request)
         finally:
@@ -88,7 +92,7 @@ def _place(books: Books, request: web.Request) -> RequestHold:
     except ShortError as short:
         limited = _limited(ask, found, short.available)
         if limited is None:
-            raise PaymentRequired(_too_little(request, short)) from short
+            raise
         return books.open(request[REQUEST_ID], key, ask, limited, request.get(CLAIM))
 
 
@@ -125,17 +129,14 @@ def _terms(request: web.Request) -> tuple[Terms, ...]:
         refusals.clear()
 
 
-def _too_little(request: web.Request, short: ShortError) -> str:
+def _too_little(request: web.Request, short: ShortError, top_up: str) -> str:
     needed, available = receipt.usd(short.needed), receipt.usd(short.available)
     if short.budget:
         resets_at = request.app[WALLET].resets_at(request[CALLER].id)
         text = f"This API key's budget is used up: the request needs up to ${needed}, ${available} are left of it."
         return text if resets_at is None else f"{text} It begins anew at {_iso(resets_at)}."
-    public_url = request.app[DIRECTORY].value.config.server.public_url.rstrip("/")
-    return (
-        f"Insufficient balance: the request needs up to ${needed}, ${available} are available. "
-        f"Top up at {public_url}/dashboard/billing"
-    )
+    text = f"Insufficient balance: the request needs up to ${needed}, ${available} are available."
+    return f"{text} Top up at {top_up}"
 
 
 def _iso(at_ms: int) -> str:

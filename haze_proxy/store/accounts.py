@@ -115,11 +115,14 @@ def held(connection: sqlite3.Connection, account_id: int) -> int:
     return int(row[0])
 
 
-# What was spent is what came in less what is left: credits are few, charges are many. A refund is no new money.
+# What was spent is what came in less what went back to a card and what is left: credits are few, charges are many. A
+# refund of a request is no new money.
 SELECT = (
     "SELECT accounts.id, email, is_admin, created_at, disabled_at, ledger.balance,"
     " (SELECT coalesce(sum(amount), 0) FROM transfers"
     "  WHERE credit = ledger.name AND credit GLOB 'account:*' AND kind <> 'refund')"
+    " - (SELECT coalesce(sum(amount), 0) FROM transfers INDEXED BY transfers_taken_back"
+    "  WHERE debit = ledger.name AND kind IN ('card_refund', 'card_dispute'))"
     " - ledger.balance AS spent FROM accounts JOIN ledger ON ledger.name = 'account:' || accounts.id"
 )
 

@@ -51,6 +51,16 @@ def shortfalls(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
     )
 
 
+def card_shortfalls(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
+    """What Stripe took back of card payments whose money their accounts had spent."""
+    return connection.execute(
+        "SELECT transfers.id, transfers.created_at AS at, email, transfers.amount, memo FROM transfers"
+        " JOIN card_payments ON idempotency_key > 'stripe:' || session_id || ':'"
+        "  AND idempotency_key < 'stripe:' || session_id || ';'"
+        " JOIN accounts ON accounts.id = account_id WHERE kind = 'card_shortfall' ORDER BY transfers.id"
+    )
+
+
 # Each question answers with the rows that should not be there.
 QUESTIONS = (
     ("SELECT sum(balance) AS total FROM ledger HAVING total <> 0", "The balances add up to {total}, not to zero."),
@@ -69,7 +79,11 @@ QUESTIONS = (
         "SELECT id, kind, debit, credit FROM transfers WHERE CASE kind"
         " WHEN 'charge' THEN NOT (debit GLOB 'account:*' AND credit = 'house:revenue')"
         " WHEN 'shortfall' THEN NOT (debit = 'house:shortfall' AND credit = 'house:revenue')"
-        " WHEN 'refund' THEN NOT (debit = 'house:revenue' AND credit GLOB 'account:*') ELSE 0 END",
+        " WHEN 'refund' THEN NOT (debit = 'house:revenue' AND credit GLOB 'account:*')"
+        " WHEN 'card' THEN NOT (debit = 'external:stripe' AND credit GLOB 'account:*')"
+        " WHEN 'card_refund' THEN NOT (debit GLOB 'account:*' AND credit = 'external:stripe')"
+        " WHEN 'card_dispute' THEN NOT (debit GLOB 'account:*' AND credit = 'external:stripe')"
+        " WHEN 'card_shortfall' THEN NOT (debit = 'house:shortfall' AND credit = 'external:stripe') ELSE 0 END",
         "Transfer {id} is a {kind} from {debit} to {credit}.",
     ),
     (
@@ -97,6 +111,24 @@ QUESTIONS = (
         " ON codes.id = CAST(substr(idempotency_key, 6) AS INTEGER) AND redeemed_at IS NOT NULL"
         " WHERE kind = 'code' AND codes.id IS NULL",
         "Transfer {id} is of a code that nobody redeemed.",
+    ),
+    (
+        "SELECT session_id, state FROM card_payments LEFT JOIN transfers ON idempotency_key = 'stripe:' || session_id"
+        " AND kind = 'card' AND credit = 'account:' || account_id AND transfers.amount = card_payments.amount"
+        " WHERE (state = 'paid') <> (transfers.id IS NOT NULL)",
+        "Card payment {session_id} is {state}, but the money of its account says otherwise.",
+    ),
+    (
+        "SELECT transfers.id FROM transfers LEFT JOIN card_payments ON session_id = substr(idempotency_key, 8)"
+        " WHERE kind = 'card' AND session_id IS NULL",
+        "Transfer {id} is of a card payment that is not there.",
+    ),
+    (
+        "SELECT * FROM (SELECT session_id, min(amount, (SELECT coalesce(sum(amount), 0) FROM card_reversals"
+        "  WHERE session_id = card_payments.session_id)) AS due, (SELECT coalesce(sum(amount), 0) FROM transfers"
+        "  WHERE idempotency_key > 'stripe:' || session_id || ':' AND idempotency_key < 'stripe:' || session_id || ';')"
+        " AS taken FROM card_payments) WHERE due <> taken",
+        "Of card payment {session_id} Stripe took back {due}, but {taken} were moved.",
     ),
 )
 REQUESTS = (

@@ -12,6 +12,7 @@ REVENUE = "house:revenue"
 PROMOTION = "house:promotion"
 SHORTFALL = "house:shortfall"
 MANUAL = "external:manual"
+STRIPE = "external:stripe"
 
 
 def account(account_id: int) -> str:

@@ -1,35 +1,32 @@
-"""/dashboard/billing: what there is and was spent, codes, when to be told that it runs out, and every transfer."""
+"""/dashboard/billing: codes, payments by card, and when to be told that the balance runs low."""
 
 from typing import Final
 
 from aiohttp import web
 
 from haze_proxy.address import neighbourhood
-from haze_proxy.context import PROXIES, STORE, WALLET, caller_address
-from haze_proxy.money import receipt
-from haze_proxy.store import accounts, codes, overview
+from haze_proxy.context import CARDS, PROXIES, STORE, caller_address
+from haze_proxy.errors import NotFound
+from haze_proxy.payments.cards import CardError
+from haze_proxy.store import accounts, codes
 from haze_proxy.store.codes import CodeError
-from haze_proxy.web import forms, statement
+from haze_proxy.web import checkouts, forms
+from haze_proxy.web.billing_view import view
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.key_form import usd
-from haze_proxy.web.render import page, see_other
-from haze_proxy.web.runway import runway
+from haze_proxy.web.render import HEADERS, see_other
 from haze_proxy.web.site import SITE
 from haze_proxy.web.words import now_ms
 
 PATH: Final = "/dashboard/billing"
 CODE_MAX: Final = 100
-DONE: Final = {
-    "code": "The code is redeemed. Its money is the first of your transfers below.",
-    "notice": "You are told when the balance is below {}.",
-    "no-notice": "You are not told any more when the balance is low.",
-}
+NO_CARDS: Final = "Nobody can pay by card here. The owner of this Haze can set it up."
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET /dashboard/billing."""
-    return await billing_page(request, Form())
+    """GET /dashboard/billing; `card` names a payment that somebody comes back from."""
+    return await view(request, Form())
 
 
 async def redeem(request: web.Request) -> web.Response:
@@ -44,10 +41,27 @@ async def redeem(request: web.Request) -> web.Response:
         await request.app[STORE].write(codes.redeem, account_id, code, now_ms())
     except CodeError as error:
         form.wrong("code", str(error))
-        return await billing_page(request, form)
+        return await view(request, form)
     site.codes_by_account.forget(str(account_id))
     site.codes_by_address.take_back(place)
     return see_other(f"{PATH}?done=code")
+
+
+async def pay(request: web.Request) -> web.Response:
+    """POST /dashboard/billing/card: an amount in USD; on to Stripe, where it is paid."""
+    form = await forms.read(request)
+    if request.app[CARDS].inactive:
+        raise NotFound(NO_CARDS)
+    amount = form.parsed("amount", lambda text: checkouts.cents(request, text), 0)
+    if not amount:
+        form.wrong("amount", "How much, in USD?")
+        return await view(request, form)
+    try:
+        address = await checkouts.begin(request, amount)
+    except CardError as error:
+        form.wrong("amount", str(error))
+        return await view(request, form, status=503)
+    return web.Response(status=303, headers={**HEADERS, "Location": address})
 
 
 async def notice(request: web.Request) -> web.Response:
@@ -55,40 +69,14 @@ async def notice(request: web.Request) -> web.Response:
     form = await forms.read(request)
     amount = form.parsed("low_balance", usd, None)
     if form.errors:
-        return await billing_page(request, form)
+        return await view(request, form)
     await request.app[STORE].write(accounts.set_low_balance, request[SESSION].account_id, amount)
     return see_other(f"{PATH}?done={'no-notice' if amount is None else 'notice'}")
-
-
-async def billing_page(request: web.Request, form: Form) -> web.Response:
-    """The page, with a form that was wrong where one was."""
-    session, now = request[SESSION], now_ms()
-    part = await statement.part(request)
-    spent = await request.app[STORE].read(accounts.spent, session.account_id)
-    per_day = await request.app[STORE].read(overview.per_day, session.account_id, now)
-    balance, held = request.app[WALLET].of_account(session.account_id)
-    if "low_balance" not in form.values and session.low_balance is not None:
-        form.values["low_balance"] = receipt.usd(session.low_balance)
-    return page(
-        request,
-        "billing.html",
-        status=422 if form.errors else 200,
-        form=form,
-        done=DONE.get(request.query.get("done", ""), "").format(f"${receipt.usd(session.low_balance or 0)}"),
-        balance=balance,
-        held=held,
-        spent=spent,
-        per_day=per_day,
-        runway=runway(balance, per_day),
-        part=part,
-        kinds=statement.KINDS,
-        filters=statement.filters(request),
-        shown=statement.shown(request),
-    )
 
 
 ROUTES: Final = (
     Page("GET", PATH, Who.ACCOUNT, show),
     Page("POST", f"{PATH}/code", Who.ACCOUNT, redeem),
+    Page("POST", f"{PATH}/card", Who.ACCOUNT, pay),
     Page("POST", f"{PATH}/notice", Who.ACCOUNT, notice),
 )

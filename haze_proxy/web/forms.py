@@ -77,7 +77,7 @@ async def read(request: web.Request) -> Form:
         raise BadRequest(f"A form is posted as {TYPE}.")
     try:
         async with asyncio.timeout(ARRIVES_S):
-            body = await _body(request)
+            body = await bounded(request, BYTES_MAX)
         return Form(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX))
     except TimeoutError as error:
         raise BadRequest(f"The form did not arrive within {ARRIVES_S} s.") from error
@@ -85,12 +85,13 @@ async def read(request: web.Request) -> Form:
         raise BadRequest("The form cannot be read.") from error
 
 
-async def _body(request: web.Request) -> bytes:
+async def bounded(request: web.Request, most: int) -> bytes:
+    """The body of a request, of at most so many bytes. Raises BodyTooLarge (413)."""
     body = bytearray()
     async for part in request.content.iter_any():
         body += part
-        if len(body) > BYTES_MAX:
-            raise BodyTooLarge(f"A form has at most {BYTES_MAX // 1024} KiB.")
+        if len(body) > most:
+            raise BodyTooLarge(f"This takes at most {most // 1024} KiB.")
     return bytes(body)
 
 

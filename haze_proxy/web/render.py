@@ -25,8 +25,16 @@ POLICY: Final = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+
+
+def policy(form_action: tuple[str, ...] = ()) -> str:
+    """The policy of a page whose forms may lead on to these origins, too."""
+    allowed = {**POLICY, "form-action": " ".join((POLICY["form-action"], *form_action))}
+    return "; ".join(f"{what} {where}" for what, where in allowed.items())
+
+
 HEADERS: Final = {
-    "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in POLICY.items()),
+    "Content-Security-Policy": policy(),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # Not "no-referrer": browsers then send `Origin: null` with forms, and the same-origin check would refuse them.

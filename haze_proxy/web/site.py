@@ -36,6 +36,9 @@ class Site:
     # Codes that somebody tries, by account and by address of the network.
     codes_by_account: Throttle = field(init=False)
     codes_by_address: Throttle = field(init=False)
+    # Checkouts that an account begins, and how often it has Stripe asked for one.
+    checkouts: Throttle = field(init=False)
+    checkout_looks: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.guesses = Throttle(10, QUARTER_HOUR_S, self.clock)
@@ -44,6 +47,8 @@ class Site:
         self.registrations = Throttle(20, HOUR_S, self.clock)
         self.codes_by_account = Throttle(10, QUARTER_HOUR_S, self.clock)
         self.codes_by_address = Throttle(50, QUARTER_HOUR_S, self.clock)
+        self.checkouts = Throttle(20, QUARTER_HOUR_S, self.clock)
+        self.checkout_looks = Throttle(30, QUARTER_HOUR_S, self.clock)
 
     @property
     def origin(self) -> str:

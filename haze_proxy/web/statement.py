@@ -20,6 +20,9 @@ KINDS: Final = {
     "credit": "Credit from the owner",
     "code": "Code",
     "signup": "Welcome credit",
+    "card": "Card payment",
+    "card_refund": "Refund to the card",
+    "card_dispute": "Disputed card payment",
 }
 
 

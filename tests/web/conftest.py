@@ -9,6 +9,7 @@ import pytest
 from gateway import ECHO, Haze, running
 from made import Log
 from people import Come, Person, listen, slow
+from till import CONFIG, ENVIRON, Till
 
 
 @pytest.fixture
@@ -59,3 +60,29 @@ async def log(house: Haze, me: Person) -> Log:
     """What `me` has asked for: nothing yet, but there is a key to do it with."""
     await me.make_key(name="Laptop")
     return Log(house)
+
+
+@pytest.fixture
+async def till() -> AsyncIterator[Till]:
+    """A pretend Stripe."""
+    async with Till() as till:
+        yield till
+
+
+@pytest.fixture
+async def shop(tmp_path: Path, till: Till) -> AsyncIterator[Haze]:
+    """Haze with the echo channel, where people can pay by card. Its queries are looked at, too, and its books."""
+    async with running(tmp_path, ECHO + CONFIG.format(url=till.url), ENVIRON) as haze:
+        asked = await listen(haze)
+        yield haze
+        assert slow(haze, asked) == []
+        assert haze.check() == []
+
+
+@pytest.fixture
+async def payer(shop: Haze) -> AsyncIterator[Person]:
+    """Somebody who has just registered there; account 2."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        person = Person(shop, session)
+        await person.register("payer@example.com")
+        yield person

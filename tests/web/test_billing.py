@@ -106,7 +106,7 @@ async def test_who_wants_to_is_told_that_the_balance_is_low(house: Haze, me: Per
     seen = await me.post(f"{PAGE}/notice", low_balance="$2.50")
     assert seen.location == f"{PAGE}?done=notice"
     words = (await me.get(seen.location)).words
-    assert "You are told when the balance is below $2.5." in words
+    assert "You are told when the balance is below $2.50." in words
     assert "The balance is $0.00, below the $2.50 you want to be told of." in words
     assert 'value="2.5"' in (await me.get(PAGE)).text
     assert "Balance low" in (await me.get("/models")).text

@@ -37,5 +37,26 @@ BEGIN
     WHERE id = NEW.id AND (NEW.debit GLOB 'account:*' OR NEW.credit GLOB 'account:*');
 END;
 
+-- Top-ups by card, by Stripe's own ids of the checkout and of its payment. Times are ms since 1970.
+CREATE TABLE card_payments (
+    session_id  TEXT PRIMARY KEY,
+    account_id  INTEGER NOT NULL REFERENCES accounts (id),
+    amount      INTEGER NOT NULL CHECK (amount > 0),
+    state       TEXT NOT NULL CHECK (state IN ('open', 'paid', 'failed', 'expired')),
+    intent      TEXT UNIQUE,
+    created_at  INTEGER NOT NULL,
+    ended_at    INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- What Stripe took back of a payment, in all, by each refunded charge and each dispute.
+CREATE TABLE card_reversals (
+    source      TEXT PRIMARY KEY,
+    session_id  TEXT NOT NULL REFERENCES card_payments (session_id),
+    amount      INTEGER NOT NULL CHECK (amount > 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX card_reversals_of_payment ON card_reversals (session_id);
+-- Few among many: what an account has spent leaves them out.
+CREATE INDEX transfers_taken_back ON transfers (debit) WHERE kind IN ('card_refund', 'card_dispute');
+
 -- Below this balance (nano-dollars) the account wants to be told; NULL: never.
 ALTER TABLE accounts ADD COLUMN low_balance INTEGER CHECK (low_balance > 0);
