@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from haze_proxy import cli_backup, cli_channels, cli_codes, cli_money, config
+from haze_proxy import cli_audit, cli_backup, cli_channels, cli_codes, cli_money, config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
 from haze_proxy.cli_output import account_row, key_row, print_row, print_rows
 from haze_proxy.cli_store import now_ms, store, wait_until_noticed
 from haze_proxy.money import receipt
 from haze_proxy.money.periods import PERIODS, TOTAL
-from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store import account_acts, accounts, database, keys, transfers
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.transfers import Transfer
 
@@ -60,10 +60,9 @@ def account_add(path: Path, email: str, admin: bool, credit: int | None, passwor
         Transfer(transfers.MANUAL, "", credit or 0, "credit"),
     ]
     with store(settings) as connection, database.transaction(connection):
-        account_id = accounts.add(connection, email, password_hash=hashed, is_admin=admin, now_ms=now)
-        for gift in gifts:
-            if gift.amount:
-                accounts.credit(connection, account_id, gift.amount, gift, now)
+        account_id = account_acts.add(
+            connection, None, email, password_hash=hashed, is_admin=admin, gifts=gifts, now_ms=now
+        )
     click.echo(account_id)
     if hashed is None:
         click.echo("It has no password and cannot log in on the pages (--password-stdin gives it one).", err=True)
@@ -96,7 +95,7 @@ def account_show(path: Path, email: str, as_json: bool) -> None:
 def account_disable(path: Path, email: str) -> None:
     """Refuse an account's requests from now on."""
     with store(config.load(path)) as connection, database.transaction(connection):
-        accounts.disable(connection, accounts.find(connection, email).id, now_ms())
+        account_acts.disable(connection, None, accounts.find(connection, email), now_ms())
     click.echo(f"{email} is disabled.")
 
 
@@ -106,7 +105,7 @@ def account_disable(path: Path, email: str) -> None:
 def account_enable(path: Path, email: str) -> None:
     """Answer a disabled account's requests again."""
     with store(config.load(path)) as connection, database.transaction(connection):
-        accounts.enable(connection, accounts.find(connection, email).id)
+        account_acts.enable(connection, None, accounts.find(connection, email), now_ms())
     click.echo(f"{email} is enabled.")
 
 
@@ -144,7 +143,7 @@ def key_add(path: Path, /, email: str, models: str | None, **wanted: Any) -> Non
     )
     secret = keys.make_secret()
     with store(settings) as connection, database.transaction(connection):
-        keys.add(connection, accounts.find(connection, email).id, new, secret, now_ms())
+        account_acts.add_key(connection, None, accounts.find(connection, email), new, secret, now_ms())
     # Until then a running server would refuse the key, and clients do not ask again.
     wait_until_noticed(settings)
     click.echo(secret)
@@ -167,9 +166,10 @@ def key_list(path: Path, email: str, as_json: bool) -> None:
 def key_revoke(path: Path, prefix_or_id: str) -> None:
     """Refuse a key from now on; it is named by what is visible of it, or by its id."""
     with store(config.load(path)) as connection, database.transaction(connection):
-        revoked = keys.revoke(connection, prefix_or_id, now_ms())
+        revoked = keys.find(connection, prefix_or_id)
+        account_acts.revoke_key(connection, None, revoked, now_ms())
     click.echo(f"Key {revoked.id} ({revoked.prefix}…) is revoked.")
 
 
-for each in (*cli_channels.COMMANDS, *cli_money.COMMANDS, cli_codes.code, *cli_backup.COMMANDS):
+for each in (*cli_channels.COMMANDS, *cli_money.COMMANDS, cli_codes.code, cli_audit.audit, *cli_backup.COMMANDS):
     main.add_command(each)

@@ -10,7 +10,7 @@ from haze_proxy.cli_input import CODES, EMAIL, EXPIRY, USD, Commands, as_json_op
 from haze_proxy.cli_output import print_rows, time_text
 from haze_proxy.cli_store import now_ms, store
 from haze_proxy.money.receipt import usd
-from haze_proxy.store import accounts, codes, database
+from haze_proxy.store import accounts, codes, database, money_acts
 from haze_proxy.store.codes import Code
 
 
@@ -29,8 +29,7 @@ def code_add(path: Path, amount: int, count: int, expires: int | None, memo: str
     """Make codes and print them, one a line: they are shown once and never again."""
     made = [codes.make() for _ in range(count)]
     with store(config.load(path)) as connection, database.transaction(connection):
-        for each in made:
-            codes.add(connection, each, amount, memo, expires, now_ms())
+        money_acts.add_codes(connection, None, made, amount, memo, expires, now_ms())
     click.echo("\n".join(made))
 
 
@@ -51,7 +50,7 @@ def code_list(path: Path, as_json: bool) -> None:
 def code_redeem(path: Path, email: str, code: str) -> None:
     """Redeem a code for an account and print its new balance in USD."""
     with store(config.load(path)) as connection, database.transaction(connection):
-        redeemed = codes.redeem(connection, accounts.find(connection, email).id, code, now_ms())
+        redeemed = money_acts.redeem_code(connection, accounts.find(connection, email), code, now_ms())
     click.echo(usd(redeemed.balance))
 
 
@@ -60,16 +59,10 @@ def _row(each: Code, now: int) -> dict[str, Any]:
         "id": each.id,
         "prefix": each.prefix,
         "amount_usd": usd(each.amount),
-        "state": _state(each, now),
+        "state": each.state(now),
         "created_at": time_text(each.created_at),
         "expires_at": time_text(each.expires_at),
         "redeemed_at": time_text(each.redeemed_at),
         "redeemed_by": each.email,
         "memo": each.memo,
     }
-
-
-def _state(each: Code, now: int) -> str:
-    if each.redeemed_at is not None:
-        return "redeemed"
-    return "expired" if each.expires_at is not None and each.expires_at <= now else "open"

@@ -13,7 +13,7 @@ from haze_proxy.cli_output import print_rows, time_text
 from haze_proxy.cli_receipt import print_receipt
 from haze_proxy.cli_store import now_ms, store
 from haze_proxy.money.receipt import usd
-from haze_proxy.store import accounts, database, proof, receipts, reconciliation, refunds, transfers
+from haze_proxy.store import accounts, database, money_acts, proof, receipts, reconciliation, transfers
 from haze_proxy.store.reconciliation import Drift
 from haze_proxy.store.transfers import Transfer
 
@@ -29,7 +29,7 @@ def credit(path: Path, email: str, amount: int, memo: str | None, unique: str | 
     idempotency_key = None if unique is None else f"manual:{unique}"
     how = Transfer(transfers.MANUAL, "", amount, "credit", idempotency_key=idempotency_key, memo=memo)
     with store(config.load(path)) as connection, database.transaction(connection):
-        balance = accounts.credit(connection, accounts.find(connection, email).id, amount, how, now_ms())
+        balance = money_acts.credit(connection, None, accounts.find(connection, email), amount, how, now_ms())
     click.echo(usd(balance))
 
 
@@ -51,7 +51,7 @@ def receipt(path: Path, request_id: str, as_json: bool) -> None:
 def refund(path: Path, request_id: str, memo: str | None) -> None:
     """Give back what an account paid for a request, once, and print its new balance in USD."""
     with store(config.load(path)) as connection, database.transaction(connection):
-        given = refunds.give(connection, request_id, memo, now_ms())
+        given = money_acts.refund(connection, None, request_id, memo, now_ms())
     click.echo(usd(given.balance))
 
 

@@ -44,6 +44,14 @@ def find(connection: sqlite3.Connection, email: str) -> Account:
     return _account(row)
 
 
+def get(connection: sqlite3.Connection, account_id: int) -> Account:
+    """The account of an id. Raises AccountError when there is none."""
+    row = connection.execute(f"{SELECT} WHERE accounts.id = ?", (account_id,)).fetchone()
+    if row is None:
+        raise AccountError("There is no such account.")
+    return _account(row)
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """What a login is judged by. No `password_hash`: this account cannot log in."""
@@ -115,14 +123,14 @@ def held(connection: sqlite3.Connection, account_id: int) -> int:
     return int(row[0])
 
 
-# What was spent is what came in less what went back to a card and what is left: credits are few, charges are many. A
-# refund of a request is no new money.
+# What was spent is what came in, less what was taken back (a correction, or what went back to a card) and what is left:
+# these are few, charges are many. A refund of a request is no new money.
 SELECT = (
     "SELECT accounts.id, email, is_admin, created_at, disabled_at, ledger.balance,"
     " (SELECT coalesce(sum(amount), 0) FROM transfers"
     "  WHERE credit = ledger.name AND credit GLOB 'account:*' AND kind <> 'refund')"
     " - (SELECT coalesce(sum(amount), 0) FROM transfers INDEXED BY transfers_taken_back"
-    "  WHERE debit = ledger.name AND kind IN ('card_refund', 'card_dispute'))"
+    "  WHERE debit = ledger.name AND kind IN ('card_refund', 'card_dispute', 'correction'))"
     " - ledger.balance AS spent FROM accounts JOIN ledger ON ledger.name = 'account:' || accounts.id"
 )
 

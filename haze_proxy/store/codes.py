@@ -33,6 +33,12 @@ class Code:
     redeemed_at: int | None
     email: str | None
 
+    def state(self, now_ms: int) -> str:
+        """`open`, `redeemed` or `expired`."""
+        if self.redeemed_at is not None:
+            return "redeemed"
+        return "expired" if self.expires_at is not None and self.expires_at <= now_ms else "open"
+
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
@@ -75,11 +81,25 @@ def add(
 
 def every(connection: sqlite3.Connection) -> list[Code]:
     """All codes, oldest first."""
-    rows = connection.execute(
-        "SELECT codes.id, prefix, amount, memo, codes.created_at, expires_at, redeemed_at, email FROM codes"
-        " LEFT JOIN accounts ON accounts.id = account_id ORDER BY codes.id"
-    )
-    return [Code(**dict(row)) for row in rows]
+    return [_code(row) for row in connection.execute(f"{SELECT} ORDER BY codes.id")]
+
+
+def newest(connection: sqlite3.Connection, before: int, most: int) -> list[Code]:
+    """The newest `most` codes whose id is below `before`, newest first."""
+    rows = connection.execute(f"{SELECT} WHERE codes.id < ? ORDER BY codes.id DESC LIMIT ?", (before, most))
+    return [_code(row) for row in rows]
+
+
+def withdraw(connection: sqlite3.Connection, code_id: int, now_ms: int) -> Code:
+    """Let an open code expire now. Raises CodeError where there is none, or it was redeemed or has expired."""
+    changed = connection.execute(
+        "UPDATE codes SET expires_at = ?"
+        " WHERE id = ? AND redeemed_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
+        (now_ms, code_id, now_ms),
+    ).rowcount
+    if not changed:
+        raise CodeError
+    return _code(connection.execute(f"{SELECT} WHERE codes.id = ?", (code_id,)).fetchone())
 
 
 def redeem(connection: sqlite3.Connection, account_id: int, code: str, now_ms: int) -> Redeemed:
@@ -95,3 +115,13 @@ def redeem(connection: sqlite3.Connection, account_id: int, code: str, now_ms: i
     gift = Transfer(transfers.PROMOTION, name, row["amount"], "code", idempotency_key=f"code:{row['id']}")
     transfers.move(connection, gift, now_ms)
     return Redeemed(row["amount"], transfers.balance(connection, name))
+
+
+SELECT = (
+    "SELECT codes.id, prefix, amount, memo, codes.created_at, expires_at, redeemed_at, email FROM codes"
+    " LEFT JOIN accounts ON accounts.id = account_id"
+)
+
+
+def _code(row: sqlite3.Row) -> Code:
+    return Code(**dict(row))

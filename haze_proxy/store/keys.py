@@ -184,13 +184,6 @@ def refusal(connection: sqlite3.Connection, found: Key, model: str, now_ms: int)
     return None if found.may_use(model) else f"this key may only use {', '.join(found.models or ())}"
 
 
-def revoke(connection: sqlite3.Connection, named: str, now_ms: int) -> Key:
-    """Refuse a key from now on. Raises UnknownKeyError unless exactly one key fits `named`."""
-    found = find(connection, named)
-    connection.execute("UPDATE keys SET revoked_at = coalesce(revoked_at, ?) WHERE id = ?", (now_ms, found.id))
-    return found
-
-
 COLUMNS = (
     "id, account_id, name, prefix, requests_per_minute, tokens_per_minute, concurrent_requests, budget, budget_period,"
     " spent, period_spent, period_started, models, addresses, created_at, expires_at, revoked_at, last_used_at"

@@ -83,7 +83,8 @@ QUESTIONS = (
         " WHEN 'card' THEN NOT (debit = 'external:stripe' AND credit GLOB 'account:*')"
         " WHEN 'card_refund' THEN NOT (debit GLOB 'account:*' AND credit = 'external:stripe')"
         " WHEN 'card_dispute' THEN NOT (debit GLOB 'account:*' AND credit = 'external:stripe')"
-        " WHEN 'card_shortfall' THEN NOT (debit = 'house:shortfall' AND credit = 'external:stripe') ELSE 0 END",
+        " WHEN 'card_shortfall' THEN NOT (debit = 'house:shortfall' AND credit = 'external:stripe')"
+        " WHEN 'correction' THEN NOT (debit GLOB 'account:*' AND credit = 'external:manual') ELSE 0 END",
         "Transfer {id} is a {kind} from {debit} to {credit}.",
     ),
     (

@@ -65,6 +65,11 @@ def move(connection: sqlite3.Connection, transfer: Transfer, now_ms: int) -> int
     return int(cursor.lastrowid or 0)
 
 
+def has_moved(connection: sqlite3.Connection, idempotency_key: str) -> bool:
+    """Whether an idempotency key has moved money before."""
+    return _find(connection, idempotency_key) is not None
+
+
 def balance(connection: sqlite3.Connection, name: str) -> int:
     """The materialised balance of one ledger account in nano-dollars."""
     row = connection.execute("SELECT balance FROM ledger WHERE name = ?", (name,)).fetchone()

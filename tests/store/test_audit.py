@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from haze_proxy.store import audit, database
-from haze_proxy.store.audit import Act, Entry
+from haze_proxy.store.audit import Act, Entry, Wanted
 
 NOW = 1_800_000_000_000
 
@@ -37,3 +37,51 @@ def test_nobody_takes_back_what_they_did(books, change: str) -> None:
     with pytest.raises(sqlite3.IntegrityError, match="audit log is never"):
         books.connection.execute(change)
     assert audit.recent(books.connection, 2**62, 9)[0].act == "account.disable"
+
+
+SEARCHES = {
+    "all": (Wanted(), [6, 5, 4, 3, 2, 1]),
+    "an act": (Wanted(act="account.credit"), [5, 3, 1]),
+    "a kind of acts": (Wanted(act="account."), [5, 4, 3, 2, 1]),
+    "a target": (Wanted(target="A@"), [5, 1]),
+    "an actor": (Wanted(actor="Admin@example.com"), [6, 5, 4]),
+    "the owner": (Wanted(actor=audit.COMMAND), [3, 2, 1]),
+    "together": (Wanted(act="account.credit", target="d@e", actor=audit.COMMAND), [3]),
+    "nobody": (Wanted(actor="x@y.z"), []),
+    "no pattern": (Wanted(target="%"), []),
+}
+
+
+@pytest.fixture
+def log(books) -> None:
+    """Six acts: three of the owner's, three of an administrator's."""
+    admin = books.account(email="admin@example.com")
+    for actor, act, target in (
+        (None, "account.credit", "a@b.c"),
+        (None, "account.disable", "x@y.z"),
+        (None, "account.credit", "d@e.f"),
+        (admin, "account.enable", "x@y.z"),
+        (admin, "account.credit", "a@b.c"),
+        (admin, "code.add", "haze-ABCD"),
+    ):
+        _record(books, Act(actor, act, target))
+
+
+@pytest.mark.parametrize(("wanted", "ids"), SEARCHES.values(), ids=SEARCHES)
+@pytest.mark.usefixtures("log")
+def test_acts_are_found_by_what_they_were_and_by_whom(books, wanted: Wanted, ids: list[int]) -> None:
+    """Who gave this account money, and when?"""
+    found, below = audit.search(books.connection, wanted, audit.NEWEST, 9)
+    assert ([each.id for each in found], below) == (ids, 0)
+
+
+@pytest.mark.usefixtures("log")
+def test_a_search_goes_on_where_it_stopped(books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of years is read a little at a time, also where nothing of it is wanted."""
+    found, below = audit.search(books.connection, Wanted(act="account.credit"), audit.NEWEST, 2)
+    assert ([each.id for each in found], below) == ([5, 3], 3)
+    found, below = audit.search(books.connection, Wanted(act="account.credit"), below, 2)
+    assert ([each.id for each in found], below) == ([1], 0)
+    monkeypatch.setattr(audit, "LOOKED_AT", 4)
+    assert audit.search(books.connection, Wanted(target="nobody"), audit.NEWEST, 2) == ([], 3)
+    assert audit.search(books.connection, Wanted(target="nobody"), 3, 2) == ([], 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from haze_proxy.store import accounts, database, keys, transfers
+from haze_proxy.store import accounts, database, keys, own_keys, transfers
 from haze_proxy.store.changes import Changes, Watch
 from haze_proxy.store.transfers import Transfer
 
@@ -69,7 +69,7 @@ def test_a_foreign_credit_brings_that_balance_and_nothing_else(books, other, wat
 def test_a_revoked_key_is_heard_of(books, other, watch: Watch) -> None:
     """Revocation takes effect at once, also from another program."""
     with database.transaction(other.connection):
-        keys.revoke(other.connection, "2", NOW)
+        own_keys.revoke(other.connection, 1, 2, NOW)
     changes = watch.look(books.connection)
     assert _summary(changes) == ([2], [])
     assert changes.keys[0].key.revoked_at == NOW

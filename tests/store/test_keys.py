@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from haze_proxy.money.periods import DAY_MS
-from haze_proxy.store import accounts, database, keys
+from haze_proxy.store import accounts, database, keys, own_keys
 from haze_proxy.store.keys import UnknownKeyError
 
 NOW = 1_800_000_000_000
@@ -92,7 +92,7 @@ def test_a_revoked_key_keeps_the_time_it_was_revoked_at(books) -> None:
     books.key(account, SECRET)
     for now in (NOW + 1, NOW + 2):
         with database.transaction(books.connection):
-            keys.revoke(books.connection, "sk-rr-abcdef", now)
+            own_keys.revoke(books.connection, account, 1, now)
     assert keys.of_account(books.connection, account)[0].revoked_at == NOW + 1
 
 

@@ -166,6 +166,13 @@ SABOTAGE = {
     ),
     "sums that were changed": ("UPDATE usage_recent SET cost = 29", [sums("cost -1")]),
     "sums that are gone": ("DELETE FROM usage_recent", [sums("settled -1, input -30, cost -30")]),
+    "a correction in favour of the account": (
+        (
+            "INSERT INTO transfers (debit, credit, amount, kind, created_at)"
+            " VALUES ('external:manual', 'account:1', 5, 'correction', 0)"
+        ),
+        ["Transfer 3 is a correction from external:manual to account:1."],
+    ),
     "a key that forgot": ("UPDATE keys SET spent = 1", ["Key 1 has spent 1, but its requests cost 30."]),
 }
 

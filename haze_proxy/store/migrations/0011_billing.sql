@@ -56,7 +56,7 @@ CREATE TABLE card_reversals (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX card_reversals_of_payment ON card_reversals (session_id);
 -- Few among many: what an account has spent leaves them out.
-CREATE INDEX transfers_taken_back ON transfers (debit) WHERE kind IN ('card_refund', 'card_dispute');
+CREATE INDEX transfers_taken_back ON transfers (debit) WHERE kind IN ('card_refund', 'card_dispute', 'correction');
 
 -- Below this balance (nano-dollars) the account wants to be told; NULL: never.
 ALTER TABLE accounts ADD COLUMN low_balance INTEGER CHECK (low_balance > 0);
