@@ -118,7 +118,7 @@ def create_app(
         REFUSALS: refused,
         BOOKS: books,
         BODIES: BodyShare(),
-        RUNNING: set(),
+        RUNNING: {},
         BODY_TIMEOUT_S: body_timeout_s,
         MAX_BODY_MIB: settings.server.max_body_mib,
     }

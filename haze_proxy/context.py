@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -46,6 +46,31 @@ class Endpoint:
     what: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A request that is being answered, as it is seen from outside. `held` is nano-dollars, `seconds` how long it runs.
+
+    `channel` is the one that is asked now, "" before the first; `tries` counts those that were asked.
+    """
+
+    id: str
+    key: Key
+    protocol: str
+    model: str
+    channel: str
+    tries: int
+    has_begun: bool
+    seconds: float
+    held: int
+
+
+class Running(Protocol):
+    """A request while its task relays an answer."""
+
+    def in_flight(self) -> InFlight:
+        """How it stands now."""
+
+
 DIRECTORY = web.AppKey[Live[Directory]]("directory", Live)
 CLIENT = web.AppKey("client", Client)
 HEALTH = web.AppKey("health", Health)
@@ -59,8 +84,8 @@ STORE = web.AppKey("store", Access)
 CARDS = web.AppKey("cards", Cards)
 # The networks whose X-Forwarded-For is believed.
 PROXIES = web.AppKey[tuple[Network, ...]]("proxies", tuple)
-# The tasks that relay an answer now.
-RUNNING = web.AppKey[set["asyncio.Task[object]"]]("running", set)
+# The tasks that relay an answer now, and what each of them answers; the oldest first.
+RUNNING = web.AppKey[dict["asyncio.Task[object]", Running]]("running", dict)
 
 REQUEST_ID = web.RequestKey("request_id", str)
 ENDPOINT = web.RequestKey("endpoint", Endpoint)

@@ -18,7 +18,7 @@ from haze_proxy.channels import faults, headers
 from haze_proxy.channels.client import Answer
 from haze_proxy.channels.directory import Candidate
 from haze_proxy.channels.record import Flight
-from haze_proxy.context import CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, RECORDS, REQUEST_ID
+from haze_proxy.context import CALLER, CANDIDATES, CLOCK, DIRECTORY, ENDPOINT, HEALTH, RECORDS, REQUEST_ID, InFlight
 from haze_proxy.errors import HazeError, UpstreamFailed
 from haze_proxy.gate import rate_limit
 from haze_proxy.gate.balance import TERMS
@@ -94,6 +94,21 @@ class Journey:
     def is_over(self) -> bool:
         """Whether one of the endings has been written."""
         return self._hold.result is not None
+
+    def in_flight(self) -> InFlight:
+        """How it stands now, for an administrator who looks at what runs."""
+        last = self.attempts[-1] if self.attempts else None
+        return InFlight(
+            id=self.request_id,
+            key=self.request[CALLER],
+            protocol=self.wants,
+            model=self.ask.model,
+            channel=last.candidate.channel.name if last else "",
+            tries=len(self.attempts),
+            has_begun=last is not None and last.first_byte_at is not None,
+            seconds=self._clock() - self._started,
+            held=self._hold.amount,
+        )
 
     # ---- attempts ----
 

@@ -43,13 +43,13 @@ async def relay(request: web.Request) -> web.StreamResponse:
     journey = Journey(request, request[ASK])
     running, task = request.app[RUNNING], asyncio.current_task()
     assert task is not None  # noqa: S101 - a handler is run by one
-    running.add(task)
+    running[task] = journey
     try:
         return await (_stream(journey) if journey.ask.stream else _whole(journey))
     except PassedOn as refusal:
         return _passed_on(journey, refusal)
     finally:
-        running.discard(task)
+        del running[task]
         journey.close()
 
 

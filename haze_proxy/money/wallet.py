@@ -154,6 +154,10 @@ class Wallet:
         account = self._account(account_id)
         return account.has or 0, account.held
 
+    def held(self) -> int:
+        """What all running requests have set aside, in nano-dollars."""
+        return sum(account.held for account in self.accounts.values())
+
     def resets_at(self, key_id: int) -> int | None:
         """When a key's budget begins anew (ms since 1970); None where it has none, or has it once."""
         budget = self._budget(key_id)

@@ -35,6 +35,11 @@ class Access:
         """The store is open."""
         self._reader, self._writer = reader, writer
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether what is written now can be committed."""
+        return self._writer is not None and self._writer.ready
+
     async def read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:

@@ -1,6 +1,7 @@
 """Accounts: who pays."""
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from haze_proxy.store import transfers
@@ -41,7 +42,7 @@ def find(connection: sqlite3.Connection, email: str) -> Account:
     row = connection.execute(f"{SELECT} WHERE email = ?", (email,)).fetchone()
     if row is None:
         raise AccountError(f"There is no account for {email}.")
-    return _account(row)
+    return account(row)
 
 
 def get(connection: sqlite3.Connection, account_id: int) -> Account:
@@ -49,7 +50,7 @@ def get(connection: sqlite3.Connection, account_id: int) -> Account:
     row = connection.execute(f"{SELECT} WHERE accounts.id = ?", (account_id,)).fetchone()
     if row is None:
         raise AccountError("There is no such account.")
-    return _account(row)
+    return account(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,13 @@ def has_admin(connection: sqlite3.Connection) -> bool:
 
 def every(connection: sqlite3.Connection) -> list[Account]:
     """All accounts, oldest first."""
-    return [_account(row) for row in connection.execute(f"{SELECT} ORDER BY accounts.id")]
+    return [account(row) for row in connection.execute(f"{SELECT} ORDER BY accounts.id")]
+
+
+def emails(connection: sqlite3.Connection, account_ids: Iterable[int]) -> dict[int, str]:
+    """The e-mail addresses of some accounts, by their ids."""
+    rows = (connection.execute("SELECT id, email FROM accounts WHERE id = ?", (each,)) for each in account_ids)
+    return {row["id"]: row["email"] for found in rows for row in found}
 
 
 def disable(connection: sqlite3.Connection, account_id: int, now_ms: int) -> None:
@@ -135,5 +142,5 @@ SELECT = (
 )
 
 
-def _account(row: sqlite3.Row) -> Account:
+def account(row: sqlite3.Row) -> Account:
     return Account(**{**dict(row), "is_admin": bool(row["is_admin"])})

@@ -67,7 +67,7 @@ def _count(text: str) -> int:
 
 
 def usd(text: str) -> int:
-    """A typed amount in USD as nano-dollars. ValueError says what is wrong with it."""
+    """What was typed as money, as nano-dollars: more than 0, with at most 9 decimals. ValueError says what is wrong."""
     try:
         amount = receipt.nano(text.removeprefix("$"))
     except ValueError:

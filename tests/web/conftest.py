@@ -48,6 +48,15 @@ async def me(come: Come) -> Person:
 
 
 @pytest.fixture
+async def admin(house: Haze, come: Come) -> Person:
+    """Somebody who administers the house."""
+    person = await come()
+    await person.register("admin@example.com")
+    house.rows("UPDATE accounts SET is_admin = 1 WHERE email = 'admin@example.com'")
+    return person
+
+
+@pytest.fixture
 async def other(come: Come) -> Person:
     """Somebody else with an account."""
     person = await come()

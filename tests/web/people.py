@@ -18,10 +18,11 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml", "User-Agent": "Mozilla/5
 SECRET = re.compile(r"sk-rr-[\w-]{43}")
 # Tables with a row for each person, key or start, and not for each thing that they did: they may be read whole.
 # Or what is emptied each minute.
-SMALL = {"accounts", "keys", "codes", "epochs", "clock", "ledger", "usage_recent"}
+SMALL = {"accounts", "keys", "codes", "epochs", "clock", "ledger", "channel_health", "usage_recent"}
 # A parameter of a path -> what stands for it in tests of every page.
 EXAMPLES = {
     "id": "1",
+    "key": "1",
     "session": "0" * 64,
     "channel": "echo",
     "model": "hekiu",
