@@ -17,6 +17,9 @@ from haze_proxy.money import periods
 T = TypeVar("T")
 R = TypeVar("R")
 
+# The id of no key, so that it has no budget.
+NO_KEY = 0
+
 
 @dataclass(slots=True)
 class Purse:
@@ -142,6 +145,10 @@ class Wallet:
         hold = Hold(0, (account, budget), settle)
         hold._add(amount)
         return hold
+
+    def set_aside(self, account_id: int, amount: int) -> Hold[None, None]:
+        """Keep `amount` from requests until it is released: it is about to be taken back. Raises ShortError."""
+        return self.place(account_id, NO_KEY, amount, lambda hold, _: hold.release())
 
     def standing(self, account_id: int, key_id: int) -> tuple[int, int, int, int | None]:
         """(balance, held, what the key has spent, what is left of its budget or None), in nano-dollars."""
