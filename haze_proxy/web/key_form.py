@@ -48,21 +48,22 @@ def wanted(form: Form, limits: Limits, before: Key | None = None) -> NewKey:
     keeps = before is not None and before.expires_at is not None and form.raw("expires") == day(before.expires_at)
     return NewKey(
         name=form.text("name", NAME_MAX),
-        **{name: form.parsed(name, _count, getattr(limits, name)) for name in LIMITS},
+        **{name: form.parsed(name, whole, getattr(limits, name)) for name in LIMITS},
         budget=budget,
         budget_period=period if budget is not None else TOTAL,
         models=form.parsed("models", _ids, None),
         addresses=form.parsed("addresses", _networks, None),
-        expires_at=before.expires_at if before and keeps else form.parsed("expires", _future, None),
+        expires_at=before.expires_at if before and keeps else form.parsed("expires", day_to_come, None),
     )
 
 
-def _count(text: str) -> int:
+def whole(text: str, most: int = COUNT_MAX) -> int:
+    """What was typed as a number from 1 to `most`; commas and spaces group digits. ValueError says what is wrong."""
     digits = re.sub(r"[,_ ]", "", text)
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(COUNT_MAX))):
         raise ValueError("A whole number.")
-    if not 1 <= int(digits) <= COUNT_MAX:
-        raise ValueError(f"From 1 to {COUNT_MAX:,}.")
+    if not 1 <= int(digits) <= most:
+        raise ValueError(f"From 1 to {most:,}.")
     return int(digits)
 
 
@@ -101,12 +102,13 @@ def _networks(text: str) -> tuple[str, ...]:
     return words
 
 
-def _future(text: str) -> int:
+def day_to_come(text: str, what: str = "the key ends") -> int:
+    """The beginning of a day (UTC) that was typed, as ms since 1970. ValueError says what is wrong."""
     try:
         moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise ValueError("A day such as 2027-01-31.") from None
     at_ms = int(moment.timestamp() * 1000)
     if at_ms <= now_ms():
-        raise ValueError("A day to come: the key ends as it begins (UTC).")
+        raise ValueError(f"A day to come: {what} as it begins (UTC).")
     return at_ms
