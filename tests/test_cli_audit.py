@@ -12,7 +12,7 @@ DEEDS = {
     "account enable a@b.c": ("account.enable", "a@b.c", ""),
     "credit a@b.c 1.5 --memo thanks": ("account.credit", "a@b.c", "1.5 USD, thanks"),
     "code add 5 --memo spring": ("code.add", "PREFIX", "5 USD, spring"),
-    "code add 5 --count 2": ("code.add", "2 codes", "5 USD each: PREFIX…, PREFIX…"),
+    "code add 5 --count 2": ("code.add", "2 codes", "PREFIX…, PREFIX…: 5 USD"),
 }
 
 

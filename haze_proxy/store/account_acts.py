@@ -75,7 +75,7 @@ def end_sessions(connection: sqlite3.Connection, actor: int, account: Account, n
 def link_password(connection: sqlite3.Connection, actor: int, account: Account, token: str, now_ms: int) -> None:
     """Let whoever has `token` choose the account's password, once and within a day."""
     password_links.add(connection, account.id, token, now_ms)
-    audit.record(connection, Act(actor, "account.password_link", account.email), now_ms)
+    audit.record(connection, Act(actor, "account.password", account.email, "a link"), now_ms)
 
 
 def add_key(

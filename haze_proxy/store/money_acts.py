@@ -67,7 +67,7 @@ def add_codes(
     for each in made:
         codes.add(connection, each, amount, memo, expires_at, now_ms)
     shown = [f"{each[: codes.SHOWN]}…" for each in made[:NAMED]] + ["…"] * (len(made) > NAMED)
-    detail = f"{_said(amount, memo)} each: {', '.join(shown)}" if len(made) > 1 else _said(amount, memo)
+    detail = f"{', '.join(shown)}: {_said(amount, memo)}" if len(made) > 1 else _said(amount, memo)
     target = made[0][: codes.SHOWN] if len(made) == 1 else f"{len(made)} codes"
     audit.record(connection, Act(actor, "code.add", target, detail), now_ms)
 

@@ -59,5 +59,7 @@ def settled(browser: Browser, house: House, tmp_path_factory: pytest.TempPathFac
         house.settle()
         assert house.ask(second, "hekiu") == 200
         assert house.ask(second, "claude-hekiu") == 404
+        house.command("code", "add", "5", "--count", "2", "--memo", "Spring", "--expires", "2099-01-31")
+        house.command("account", "add", "ada@example.com", "--credit", "12.5")
         admin.page.context.storage_state(path=path)
     return path

@@ -129,7 +129,7 @@ def test_codes_are_named_by_how_they_begin(books, admin: int, count: int) -> Non
     [(actor, act, target, detail)] = log(books)
     assert (actor, act) == (ADMIN, "code.add")
     assert target == (made[0][:9] if count == 1 else f"{count} codes")
-    assert detail.startswith("5 USD, spring")
+    assert detail.endswith("5 USD, spring")
     named = sum(each[:9] in detail for each in made)
     assert named == (0 if count == 1 else min(count, money_acts.NAMED))
     assert not any(each in detail for each in made)

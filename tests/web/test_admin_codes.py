@@ -31,7 +31,7 @@ async def test_codes_are_shown_once(house: Haze, admin: Person) -> None:
     for code in made:
         assert f"{code[:9]}… $5.00 open just now 2099-01-31 spring" in seen.words
         assert code not in seen.text
-    assert log(house) == [("code.add", "3 codes", f"5 USD, spring each: {', '.join(each[:9] + '…' for each in made)}")]
+    assert log(house) == [("code.add", "3 codes", f"{', '.join(each[:9] + '…' for each in made)}: 5 USD, spring")]
 
 
 async def test_a_code_is_redeemed_once_and_by_whom_is_said(house: Haze, admin: Person) -> None:
