@@ -14,8 +14,8 @@ from haze_proxy.store.overview import DAY_MS, MINUTE_MS, REFUSALS_ROWS, first_id
 # Of these days, and no more of them than that.
 INTERRUPTED_MS = 30 * DAY_MS
 INTERRUPTED_ROWS = 1000
-# As many requests of the last minute are counted.
-RATE_ROWS = 100_000
+# No more requests of the last minute are counted.
+RATE_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Interrupted:
 class Now:
     """`ledger` are the balances of the house and of what is outside, by name; `balances` is all that accounts have.
 
-    Money is nano-dollars, times are ms since 1970. `admitted` is of the last minute, `refused` of the last 24 hours.
+    Money is nano-dollars, times are ms since 1970. `admitted` is of the last minute, RATE_ROWS at most; `refused` is of
+    the last 24 hours.
     """
 
     accounts: int

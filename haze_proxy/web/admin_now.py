@@ -43,6 +43,7 @@ async def show(request: web.Request) -> web.Response:
         size=await asyncio.to_thread(_size, config_of(request).store.path),
         version=VERSION,
         interrupted_listed=INTERRUPTED_LISTED,
+        admitted_max=stored.RATE_ROWS,
     )
 
 

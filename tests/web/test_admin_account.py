@@ -45,8 +45,8 @@ async def test_a_page_says_what_there_is(house: Haze, admin: Person) -> None:
     assert "Password none: it cannot log in" in seen.words
     assert f"test {house.key[:12]}…" in seen.words
     assert house.key not in seen.text
-    assert f"hekiu {row['id']}" in seen.words
-    assert re.search(r"Charge just now -\$0\.\d+ req_", seen.words)
+    assert f"/admin/requests/{row['id']}" in seen.text
+    assert re.search(r"Charge just now -\$0\.\d+ A request", seen.words)
     assert "Credit just now +$10.00" in seen.words
     assert "Where it is logged in Nowhere." in seen.words
 
