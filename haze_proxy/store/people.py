@@ -11,7 +11,7 @@ from haze_proxy.store.accounts import Account
 from haze_proxy.store.keys import Key
 from haze_proxy.store.sessions import Session
 
-LAST = 20
+LAST = 10
 # Above every character of an e-mail address.
 END = "\U0010ffff"
 

@@ -16,7 +16,7 @@ from haze_proxy.store.account_acts import LastAdminError
 from haze_proxy.store.accounts import Account, AccountError
 from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.transfers import AlreadyMovedError, Transfer
-from haze_proxy.web import forms
+from haze_proxy.web import forms, paging
 from haze_proxy.web.admin_accounts import linked
 from haze_proxy.web.context import ID, SESSION, Handler, Page, Who
 from haze_proxy.web.forms import Form
@@ -26,6 +26,9 @@ from haze_proxy.web.render import page, see_other
 from haze_proxy.web.words import money, now_ms
 
 MEMO_MAX: Final = 200
+# As many stand on a page.
+KEYS: Final = 10
+SESSIONS: Final = 5
 ONCE: Final = re.compile(r"[\w-]{22}", re.ASCII)
 PLACE: Final = f"/admin/accounts/{ID}"
 DONE: Final = {
@@ -139,6 +142,7 @@ async def _page(request: web.Request, form: Form) -> web.Response:
         person = await request.app[STORE].read(people.read, account_id, now)
     except AccountError:
         raise _nobody() from None
+    live = [key for key in person.keys if is_live(key, now)]
     balance, held = request.app[WALLET].of_account(account_id)
     return page(
         request,
@@ -148,7 +152,9 @@ async def _page(request: web.Request, form: Form) -> web.Response:
         person=person,
         balance=balance,
         held=held,
-        live=[key for key in person.keys if is_live(key, now)],
+        live=paging.part(request, live, KEYS),
+        gone=len(person.keys) - len(live),
+        sessions=person.sessions[:SESSIONS],
         done=DONE.get(request.query.get("done", ""), ""),
     )
 

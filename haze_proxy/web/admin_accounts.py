@@ -14,7 +14,6 @@ from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import EMAIL_MAX, Form
 from haze_proxy.web.key_form import usd
 from haze_proxy.web.keyset import Part
-from haze_proxy.web.paging import ROWS
 from haze_proxy.web.password import address
 from haze_proxy.web.register import complaint_about
 from haze_proxy.web.render import page, see_other
@@ -76,12 +75,12 @@ async def linked(request: web.Request, account: Account) -> web.Response:
 
 
 async def _newest(request: web.Request) -> Part[Account]:
-    rows = await request.app[STORE].read(people.newest, keyset.number(request), ROWS + 1)
+    rows = await request.app[STORE].read(people.newest, keyset.number(request), keyset.ROWS + 1)
     return keyset.part(request, rows, lambda each: each.id)
 
 
 async def _found(request: web.Request, begin: str) -> Part[Account]:
-    rows = await request.app[STORE].read(people.search, begin, keyset.cursor(request), ROWS + 1)
+    rows = await request.app[STORE].read(people.search, begin, keyset.cursor(request), keyset.ROWS + 1)
     return keyset.part(request, rows, lambda each: each.email)
 
 

@@ -14,7 +14,6 @@ from haze_proxy.web.admin_account import MEMO_MAX
 from haze_proxy.web.context import ID, SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.key_form import day_to_come, usd, whole
-from haze_proxy.web.paging import ROWS
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.words import now_ms
 
@@ -54,7 +53,7 @@ async def withdraw(request: web.Request) -> web.Response:
 
 
 async def _page(request: web.Request, form: Form) -> web.Response:
-    rows = await request.app[STORE].read(codes.newest, keyset.number(request), ROWS + 1)
+    rows = await request.app[STORE].read(codes.newest, keyset.number(request), keyset.ROWS + 1)
     part = keyset.part(request, rows, lambda each: each.id)
     done = DONE.get(request.query.get("done", ""), "")
     return page(request, "admin_codes.html", status=422 if form.errors else 200, form=form, part=part, done=done)

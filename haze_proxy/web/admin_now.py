@@ -17,9 +17,9 @@ from haze_proxy.web.render import page
 from haze_proxy.web.site import config_of
 from haze_proxy.web.words import now_ms
 
-# The newest of them are listed.
-LISTED: Final = 200
-INTERRUPTED_LISTED: Final = 20
+# The newest of them are listed: a page stays light, and the log of requests has all that run.
+LISTED: Final = 25
+INTERRUPTED_LISTED: Final = 10
 VERSION: Final = version("haze-proxy")
 # What SQLite keeps of a store: the file, and what is not in it yet.
 FILES: Final = ("", "-wal")

@@ -43,15 +43,11 @@ async def show(request: web.Request) -> web.Response:
         "admin_requests.html",
         status=422 if form.errors else 200,
         form=form,
-        found=found,
         is_filtered=any(form.raw(name).strip() for name in FILTERS),
-        newest=log_filter.turned(request) if place and (found.newer or not newer) else "",
-        older=log_filter.older(request, found),
-        newer=log_filter.newer(request, found),
-        reached=request_log.at_ms(found.reached) if found.reached else None,
         quick=list(log_filter.quick(request)),
         statuses=log_filter.STATUSES,
         channels=_channels(request, wanted.channel),
+        **log_filter.turning(request, found, place, newer=newer),
     )
 
 

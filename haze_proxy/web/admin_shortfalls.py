@@ -8,7 +8,6 @@ from haze_proxy.context import STORE
 from haze_proxy.store import shortfalls, transfers
 from haze_proxy.web import keyset
 from haze_proxy.web.context import Page, Who
-from haze_proxy.web.paging import ROWS
 from haze_proxy.web.render import page
 
 # Above every id of a request: those begin with "req_".
@@ -19,7 +18,7 @@ CURSOR_MAX: Final = 100
 async def show(request: web.Request) -> web.Response:
     """The newest first."""
     before = keyset.cursor(request)[:CURSOR_MAX] or TOP
-    rows = await request.app[STORE].read(shortfalls.newest, before, ROWS + 1)
+    rows = await request.app[STORE].read(shortfalls.newest, before, keyset.ROWS + 1)
     total = -await request.app[STORE].read(transfers.balance, transfers.SHORTFALL)
     return page(request, "admin_shortfalls.html", part=keyset.part(request, rows, lambda each: each.id), total=total)
 

@@ -9,7 +9,7 @@ import pytest
 from gateway import ECHO, Haze, running
 from people import PASSWORD, Come, Person, Seen
 
-from haze_proxy.web import admin_accounts, keyset
+from haze_proxy.web import keyset
 from haze_proxy.web.site import SITE
 
 LINK = re.compile(r"/password\?link=[\w-]{43}")
@@ -45,7 +45,6 @@ async def test_the_newest_stand_first_with_their_money(house: Haze, admin: Perso
 
 async def test_many_are_read_a_page_at_a_time(house: Haze, admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page begins where the last one stopped, in the list as in what was searched for."""
-    monkeypatch.setattr(admin_accounts, "ROWS", 2)
     monkeypatch.setattr(keyset, "ROWS", 2)
     for number in range(3):
         house.rows("INSERT INTO accounts (email, created_at) VALUES (?, 1)", f"B{number}@example.com")

@@ -8,7 +8,7 @@ from gateway import Haze
 from people import Person
 
 from haze_proxy.store import audit
-from haze_proxy.web import admin_audit
+from haze_proxy.web import keyset
 
 ROW = re.compile(r'<td class="main"><code>([\w.]+)</code></td>\s*<td data-label="Target"><span class="wraps">([^<]*)<')
 
@@ -63,7 +63,7 @@ async def test_acts_are_found(house: Haze, admin: Person, wanted: dict[str, str]
 
 async def test_a_long_log_is_read_a_page_at_a_time(house: Haze, admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where few of it are wanted: each page looks at a bounded number of acts, and goes on from there."""
-    monkeypatch.setattr(admin_audit, "ROWS", 2)
+    monkeypatch.setattr(keyset, "ROWS", 2)
     monkeypatch.setattr(audit, "LOOKED_AT", 3)
     for number in range(7):
         act = "code.add" if number == 0 else "key.add"

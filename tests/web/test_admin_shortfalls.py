@@ -6,7 +6,7 @@ import pytest
 from gateway import Haze
 from people import Person
 
-from haze_proxy.web import admin_shortfalls, keyset
+from haze_proxy.web import keyset
 
 COLUMNS = "epoch, account_id, key_id, protocol, stream, model, channel, opened_at, ended, ended_at, input, output"
 
@@ -49,8 +49,7 @@ async def test_what_cost_more_than_it_held_is_listed(house: Haze, admin: Person)
 
 async def test_many_are_read_a_page_at_a_time(house: Haze, admin: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each page begins where the last one stopped."""
-    for module in (admin_shortfalls, keyset):
-        monkeypatch.setattr(module, "ROWS", 2)
+    monkeypatch.setattr(keyset, "ROWS", 2)
     await settled(house, *[(f"req_a{number}", 1, 2, 0) for number in range(5)])
     found, path = [], "/admin/shortfalls"
     while path:
