@@ -17,6 +17,7 @@ from haze_proxy import published
 from haze_proxy.address import networks
 from haze_proxy.api import openapi, routes
 from haze_proxy.api.keepalive import KEEPALIVES, KeepAlives
+from haze_proxy.arrivals import Arrivals
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.health import Change, Health
@@ -24,12 +25,14 @@ from haze_proxy.channels.record import Records
 from haze_proxy.config import Config
 from haze_proxy.config_file import ConfigFile
 from haze_proxy.context import (
+    ARRIVALS,
     CARDS,
     CLIENT,
     CLOCK,
     CONFIG_FILE,
     DIRECTORY,
     HEALTH,
+    INSIDE,
     KEYRING,
     PROXIES,
     RECORDS,
@@ -41,7 +44,7 @@ from haze_proxy.context import (
 )
 from haze_proxy.errors import Unavailable
 from haze_proxy.gate import rate_limit
-from haze_proxy.gate.auth import auth
+from haze_proxy.gate.auth import auth, vouched
 from haze_proxy.gate.balance import balance
 from haze_proxy.gate.body import BODIES, BODY_TIMEOUT_S, MAX_BODY_MIB, BodyShare
 from haze_proxy.gate.claims import CLAIMS, Claims
@@ -111,6 +114,7 @@ def create_app(
         KEEPALIVES: KeepAlives(clock),
         KEYRING: keyring,
         WALLET: wallet,
+        ARRIVALS: Arrivals(),
         STORE: Access(partial(_hear, keyring, wallet, lists_told)),
         PROXIES: networks(settings.server.trusted_proxies),
         PACES: paces,
@@ -124,11 +128,13 @@ def create_app(
     }
     # errors( request_log( auth( rate_limit( idempotency( balance( handler )))))): errors stands at the root.
     pay = balance(books, top_up=settings.server.public_url.rstrip("/") + billing.PATH)
-    gate = (request_log(refused), auth(keyring), rate_limit.rate_limit(paces), asked_before(claims), pay)
+    counted, admitted = request_log(refused), (rate_limit.rate_limit(paces), asked_before(claims), pay)
+    gate = (counted, auth(keyring), *admitted)
 
     root = web.Application(middlewares=[errors(pages.error)], client_max_size=settings.server.max_body_mib * 2**20)
     for name, value in shared.items():
         root[name] = value
+    root[INSIDE] = routes.inside((counted, vouched(keyring), *admitted), "/chat/completions")
     root.router.add_get("/healthz", alive)
     root.router.add_get("/readyz", ready)
     root.router.add_get("/openapi.json", openapi.page(routes.ROUTES, settings.server.public_url))

@@ -1,7 +1,7 @@
 """Typed names of what the application and a request carry, and the one holder of what can be reloaded."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from haze_proxy import address
 from haze_proxy.address import Network
+from haze_proxy.arrivals import Arrivals
 from haze_proxy.channels.client import Client
 from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.health import Health
@@ -80,6 +81,7 @@ CONFIG_FILE = web.AppKey("config_file", ConfigFile)
 CLOCK = web.AppKey[Callable[[], float]]("clock")
 KEYRING = web.AppKey("keyring", Keyring)
 WALLET = web.AppKey("wallet", Wallet)
+ARRIVALS = web.AppKey("arrivals", Arrivals)
 STORE = web.AppKey("store", Access)
 CARDS = web.AppKey("cards", Cards)
 # The networks whose X-Forwarded-For is believed.
@@ -87,9 +89,13 @@ PROXIES = web.AppKey[tuple[Network, ...]]("proxies", tuple)
 # The tasks that relay an answer now, and what each of them answers; the oldest first.
 RUNNING = web.AppKey[dict["asyncio.Task[object]", Running]]("running", dict)
 
+# A page's way to a model, through the gate: as the key whose id stands in request[VOUCHED].
+INSIDE = web.AppKey[Callable[[web.Request], Awaitable[web.StreamResponse]]]("inside")
+
 REQUEST_ID = web.RequestKey("request_id", str)
 ENDPOINT = web.RequestKey("endpoint", Endpoint)
 CALLER = web.RequestKey("caller", Key)
+VOUCHED = web.RequestKey("vouched", int)
 ASK = web.RequestKey("ask", Ask)
 CANDIDATES = web.RequestKey[tuple[Candidate, ...]]("candidates", tuple)
 

@@ -6,6 +6,7 @@ many before the path, and with one behind it: never by a redirect, which would l
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -67,6 +68,19 @@ def create_api(
         for spelling in spellings(endpoint.path.removeprefix(prefix)):
             api.router.add_route(endpoint.method, spelling, handler, expect_handler=expect)
     return api
+
+
+def inside(gate: Sequence[Middleware], path: str) -> Handler:
+    """A row of the table for a page of this house: the same gate stands before it, without a door of its own."""
+    endpoint, guarded = next((endpoint, handler) for endpoint, handler in ROUTES if endpoint.path == path)
+    for middleware in reversed(gate):
+        guarded = partial(middleware, handler=guarded)
+
+    async def ask(request: web.Request) -> web.StreamResponse:
+        request[ENDPOINT] = endpoint
+        return await guarded(request)
+
+    return ask
 
 
 def spellings(path: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from haze_proxy.channels.directory import Candidate, Directory
 from haze_proxy.channels.order import session_of
 from haze_proxy.context import ASK, CALLER, CANDIDATES, DIRECTORY, ENDPOINT, HEALTH, REQUEST_ID, WALLET
 from haze_proxy.errors import BadRequest, ModelNotFound, NoChannel, PaymentRequired
-from haze_proxy.gate import limiter
+from haze_proxy.gate import limiter, witness
 from haze_proxy.gate.claims import CLAIM
 from haze_proxy.gate.settlement import HOLD, Books, Outcome, RequestHold
 from haze_proxy.gate.terms import Terms, terms
@@ -50,6 +50,7 @@ def balance(books: Books, top_up: str) -> Middleware:
             hold = request[HOLD] = _place(books, request)
         except ShortError as short:
             raise PaymentRequired(_too_little(request, short, top_up)) from short
+        witness.admitted(request)
         try:
             return await handler(request)
         finally:

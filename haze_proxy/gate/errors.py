@@ -18,6 +18,7 @@ from aiohttp.web_exceptions import HTTPException, HTTPExpectationFailed, HTTPMet
 
 from haze_proxy.context import ENDPOINT, REQUEST_ID
 from haze_proxy.errors import TABLE, BadRequest, HazeError, MethodNotAllowed, NotFound, Unauthorized
+from haze_proxy.gate import witness
 from haze_proxy.wire import envelope
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def errors(page: PageError) -> Middleware:
 
 
 def _rendered(request: web.Request, error: HazeError, page: PageError) -> web.Response:
+    witness.strayed(request, error)
     return page(request, error) or render(request, error)
 
 
