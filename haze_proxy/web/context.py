@@ -23,12 +23,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One row of the page table. `{id}` in a path is a number of a row: `ID` says so."""
+    """One row of the page table. `{id}` in a path is a number of a row: `ID` says so.
+
+    `is_data`: what it answers is for a page's script, and is not looked at by anyone.
+    """
 
     method: str
     path: str
     who: Who
     handler: Handler
+    is_data: bool = False
 
 
 # A number as it stands in a path: small enough for the store.

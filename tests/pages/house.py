@@ -60,7 +60,7 @@ input = 0.02
 TABLE = """
 import json
 from haze_proxy.web.pages import table
-print(json.dumps([[page.path, page.who.name] for page in table() if page.method == "GET"]))
+print(json.dumps([[page.path, page.who.name] for page in table() if page.method == "GET" and not page.is_data]))
 """
 # A parameter of a path -> what stands for it: a row that the account of `settled` has.
 EXAMPLES = {

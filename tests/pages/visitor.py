@@ -24,6 +24,7 @@ class Visitor:
 
     page: Page
     house: House
+    has_scripts: bool = True
     fetched: list[tuple[str, int]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
@@ -104,7 +105,7 @@ def visitor(browser: Browser, house: House, **options: Any) -> Iterator[Visitor]
     context = browser.new_context(**options)
     context.set_default_timeout(15_000)
     try:
-        came = Visitor(context.new_page(), house)
+        came = Visitor(context.new_page(), house, options.get("java_script_enabled", True))
         yield came
         assert came.troubles == []
     finally:
