@@ -45,6 +45,11 @@ class Key:
     revoked_at: int | None
     last_used_at: int | None
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether somebody can hold it: the one that pages ask with (store/playground.py) has nothing to present."""
+        return self.prefix.startswith(PREFIX)
+
     def may_use(self, model: str) -> bool:
         """Whether this key may ask for a model."""
         return self.models is None or model in self.models

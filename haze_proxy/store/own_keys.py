@@ -68,7 +68,8 @@ def rotate(connection: sqlite3.Connection, account_id: int, key_id: int, secret:
 
     Raises UnknownKeyError.
     """
-    _live(connection, account_id, key_id)
+    if not _live(connection, account_id, key_id).has_secret:
+        raise UnknownKeyError("This key has no secret.")
     connection.execute("UPDATE keys SET prefix = ?, digest = ? WHERE id = ?", (secret[:SHOWN], digest(secret), key_id))
 
 

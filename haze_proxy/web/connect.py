@@ -42,6 +42,7 @@ WAITING, ARRIVED, CONNECTED = "waiting", "arrived", "connected"
 async def show(request: web.Request) -> web.Response:
     """GET /dashboard/connect?key=ID&client=NAME."""
     found = await request.app[STORE].read(keys.of_account, request[SESSION].account_id)
+    found = [each for each in found if each.has_secret]
     live = [each for each in reversed(found) if is_live(each, now_ms())]
     key = _chosen(found, live, request.query.get("key", ""))
     if key is None:

@@ -20,7 +20,8 @@ TITLES = {
 
 def error(request: web.Request, failed: HazeError) -> web.Response | None:
     """An error as a page, when a page was asked for: one of the table, or one that is not there, by a browser."""
-    if PAGE not in request and not _looks_for_a_page(request):
+    is_page = PAGE in request and not request[PAGE].is_data
+    if not is_page and not _looks_for_a_page(request):
         return None
     title = TITLES.get(failed.status, "That cannot be done")
     response = page(
