@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from haze_proxy import cli_audit, cli_backup, cli_channels, cli_codes, cli_money, config
+from haze_proxy import cli_audit, cli_backup, cli_channels, cli_codes, cli_doctor, cli_money, config
 from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
 from haze_proxy.cli_output import account_row, key_row, print_row, print_rows
 from haze_proxy.cli_store import now_ms, store, wait_until_noticed
@@ -171,5 +171,13 @@ def key_revoke(path: Path, prefix_or_id: str) -> None:
     click.echo(f"Key {revoked.id} ({revoked.prefix}…) is revoked.")
 
 
-for each in (*cli_channels.COMMANDS, *cli_money.COMMANDS, cli_codes.code, cli_audit.audit, *cli_backup.COMMANDS):
+COMMANDS = (
+    *cli_channels.COMMANDS,
+    *cli_money.COMMANDS,
+    cli_codes.code,
+    cli_audit.audit,
+    *cli_backup.COMMANDS,
+    cli_doctor.doctor,
+)
+for each in COMMANDS:
     main.add_command(each)
