@@ -47,9 +47,9 @@ async def show(request: web.Request) -> web.Response:
     key = _chosen(found, live, request.query.get("key", ""))
     if key is None:
         return page(request, "connect.html", live=live, key=None)
-    lines = _lines(request, key)
+    url, model = request.app[SITE].url, snippets.example_model(request.app[DIRECTORY].value, key.models)
+    lines = _lines(request.query.get("client", ""), url, model, key)
     seen = request.app[ARRIVALS].of(key.id)
-    place = Place(request.app[SITE].url, _model(request, key), key.id)
     return page(
         request,
         "connect.html",
@@ -64,8 +64,8 @@ async def show(request: web.Request) -> web.Response:
         mark=mark(seen),
         answered=shown(seen.answered) if seen.answered else None,
         last=[shown(each) for each in seen],
-        mistakes=list(mistakes.found(map(shown, seen), place)),
-        advice=mistakes.advice(place.url),
+        mistakes=list(mistakes.found(map(shown, seen), Place(url, model, key.id))),
+        advice=mistakes.advice(url),
     )
 
 
@@ -127,16 +127,11 @@ def _no_such_key() -> NotFound:
     return NotFound("There is no such key in this account.")
 
 
-def _lines(request: web.Request, key: Key) -> Snippet:
+def _lines(client: str, url: str, model: str, key: Key) -> Snippet:
     """The lines of the client that is chosen; the secret is known by its beginning alone."""
-    secret = f"{key.prefix}-and-the-rest-of-your-key"
-    every = snippets.every(request.app[SITE].url, _model(request, key), secret)
+    every = snippets.every(url, model, f"{key.prefix}-and-the-rest-of-your-key")
     by_slug = {slug(each.client): each for each in every}
-    return by_slug.get(request.query.get("client", ""), by_slug[slug(next(iter(FIRST_CALL)))])
-
-
-def _model(request: web.Request, key: Key) -> str:
-    return snippets.example_model(request.app[DIRECTORY].value, key.models)
+    return by_slug.get(client, by_slug[slug(next(iter(FIRST_CALL)))])
 
 
 ROUTES: Final = (

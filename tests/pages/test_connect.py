@@ -8,37 +8,21 @@ import pytest
 from conftest import Come
 from harness import raw_request
 from house import House
+from recording import FOLDER
 from visitor import Visitor
 
-# As Claude Code 2.1.330 was recorded, its prompts left out.
-HEADERS = {
-    "Accept": "application/json",
-    "Content-Type": "application/json",
-    "User-Agent": "claude-cli/2.1.330 (external, sdk-cli)",
-    "X-Stainless-Lang": "js",
-    "X-Stainless-Retry-Count": "0",
-    "anthropic-beta": "claude-code-20250219,interleaved-thinking-2025-05-14,effort-2025-11-24",
-    "anthropic-dangerous-direct-browser-access": "true",
-    "anthropic-version": "2023-06-01",
-    "x-app": "cli",
-}
+# What Claude Code 2.1.330 really sent, its vendor's prose left out.
+RECORDED = FOLDER / "claude-code-a-bash-tool-goes-round-on-the-echo-channel-hekiu-anthropic-api-key-1.json"
+OWN = {"x-api-key", "authorization", "content-length", "host"}
 
 
 def claude_code(house: House, path: str = "/v1/messages?beta=true", model: str = "hekiu", **credentials: str) -> int:
-    """A call like Claude Code's; its status."""
-    body = {
-        "model": model,
-        "max_tokens": 32_000,
-        "stream": True,
-        "metadata": {"user_id": "{}"},
-        "thinking": {"type": "adaptive"},
-        "system": [{"type": "text", "text": "You are a coder.", "cache_control": {"type": "ephemeral"}}],
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "say hello"}]}],
-    }
-    data = json.dumps(body).encode()
+    """A call of Claude Code's with other credentials; its status."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    data = json.dumps({**json.loads(recorded["body"]), "model": model}).encode()
+    kept = [(name, value) for name, value in recorded["headers"] if name.lower() not in OWN]
     more = {"Host": "127.0.0.1", "Content-Length": str(len(data))}
-    sent: list[tuple[str, str]] = [*HEADERS.items(), *credentials.items(), *more.items()]
-    return int(raw_request(house.port, "POST", path, sent, data)[0])
+    return int(raw_request(house.port, "POST", path, [*kept, *credentials.items(), *more.items()], data)[0])
 
 
 def sees(person: Visitor, text: str) -> None:

@@ -103,7 +103,7 @@ async def test_the_key_is_made_once_and_is_like_any_other(house: Haze, me: Perso
     await me.post(f"/dashboard/keys/{key['id']}", models="gratis", name="Mine")
     assert [(await say(me, asked(model))).status for model in ("hekiu", "gratis")] == [404, 200]
     offered = await me.get("/dashboard/playground")
-    assert re.findall(r'<option value="(\w+)"', offered.text) == ["gratis"]
+    assert re.findall(r"<option[^>]*>(\w+)", offered.text) == ["gratis"]
 
 
 async def test_nobody_can_hold_its_secret(house: Haze, me: Person) -> None:
@@ -231,7 +231,7 @@ async def test_a_model_of_another_protocol_is_asked_too(tmp_path: Path, provider
     text = LIMITS + PAID + channel("anthropic", provider.url)
     async with running(tmp_path, text) as haze:
         me = await come_to(haze)
-        assert '<option value="paid"' in (await me.get("/dashboard/playground")).text
+        assert "<option>paid</option>" in (await me.get("/dashboard/playground")).text
         assert (await say(me, asked("paid"))).status == 200
         assert provider.requests[0].path.endswith("/messages")
 
