@@ -66,7 +66,7 @@ RULES: Final = (
         _stands_beside,
         "Two different credentials come with each request",
         "Haze took the one in {seen.beside}. Claude Code sends both when ANTHROPIC_API_KEY (x-api-key) and"
-        " ANTHROPIC_AUTH_TOKEN (Authorization) are set: unset the other one, or it may win tomorrow.",
+        " ANTHROPIC_AUTH_TOKEN (Authorization) are set: unset the other one.",
     ),
     Rule(
         lambda seen: seen.path.lstrip("/").startswith(TWICE.lstrip("/") + "/"),
