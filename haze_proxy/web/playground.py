@@ -11,9 +11,9 @@ from haze_proxy.errors import BadRequest, Forbidden, NotFound
 from haze_proxy.store import playground
 from haze_proxy.store.keys import Key
 from haze_proxy.store.own_keys import TooManyKeysError
-from haze_proxy.web import models
+from haze_proxy.web import catalogue
+from haze_proxy.web.catalogue import Row
 from haze_proxy.web.context import SESSION, Page, Who
-from haze_proxy.web.models import Row
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.site import config_of
 from haze_proxy.web.words import money, now_ms
@@ -27,7 +27,7 @@ async def show(request: web.Request) -> web.Response:
     """GET /dashboard/playground."""
     key = await _found(request)
     is_off = key is not None and key.revoked_at is not None
-    return page(request, "playground.html", key=key, is_off=is_off, models=_models(request, key))
+    return page(request, "playground.html", compressed=True, key=key, is_off=is_off, models=_models(request, key))
 
 
 async def make(request: web.Request) -> web.Response:
@@ -73,9 +73,8 @@ async def _made(request: web.Request) -> int:
 
 def _models(request: web.Request, key: Key | None) -> list[Row]:
     """What can be chatted with, translated or not, and is allowed to the key."""
-    directory = request.app[DIRECTORY].value
-    found = (each for each in directory.listed() if directory.candidates(each.id, "chat"))
-    return [models.row(each) for each in found if key is None or key.may_use(each.id)]
+    served = (each for each in catalogue.rows(request.app[DIRECTORY].value) if "chat" in each.protocols)
+    return [each for each in served if key is None or key.may_use(each.id)]
 
 
 ROUTES: Final = (
