@@ -123,7 +123,7 @@ def credit(connection: sqlite3.Connection, account_id: int, amount: int, how: Tr
 def held(connection: sqlite3.Connection, account_id: int) -> int:
     """What the open requests of the running server have set aside, in nano-dollars, as far as it is written down."""
     row = connection.execute(
-        "SELECT coalesce(sum(held), 0) FROM requests WHERE state = 'open' AND account_id = ?"
+        "SELECT coalesce(sum(held), 0) FROM requests INDEXED BY requests_open WHERE state = 'open' AND account_id = ?"
         " AND epoch = (SELECT max(id) FROM epochs WHERE ended_at IS NULL)",
         (account_id,),
     ).fetchone()
