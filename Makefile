@@ -36,8 +36,9 @@ drills: .venv/test ## kills and races
 faults: .venv/test ## everything that can go wrong with a channel; prints a table
 	$(BIN)/pytest --timeout 60 tests/faults
 
-bench: .venv/test ## what Haze costs beside a bare relay; prints a table
+bench: .venv/test ## what Haze costs beside a bare relay, and how long its pages take with a million requests; prints tables
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.pages
 
 soak: .venv/test ## ten minutes of load, then: what has stayed behind? MINUTES=60 for longer
 	$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),10)

@@ -10,6 +10,7 @@ from .calls import Call
 from .processes import ROOT
 
 EMAIL = "bench@example.com"
+PASSWORD = "a long password"
 CREDIT_USD = "1000000"
 UNLIMITED = str(1_000_000_000_000)
 CONFIG = """
@@ -72,7 +73,8 @@ class Home:
         self.folder, self.port, self.config = folder, port, folder / "config.toml"
         self.upstream_port, self.database = upstream_port, folder / "haze.db"
         self.config.write_text(config(durability, port, upstream_port, calls))
-        self.command("account", "add", EMAIL, "--credit", CREDIT_USD, "--password-stdin", stdin="a long password\n")
+        who = [EMAIL, "--admin", "--credit", CREDIT_USD, "--password-stdin"]
+        self.command("account", "add", *who, stdin=f"{PASSWORD}\n")
         limits = ["--rpm", UNLIMITED, "--tpm", UNLIMITED, "--concurrent", "10000"]
         self.key = self.command("key", "add", EMAIL, *limits).strip()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from haze_proxy.store import database, proof
+from haze_proxy.web.pages import table
 
-from . import calls, growth, haze, servers, settlement
+from . import calls, crowd, growth, haze, pages, servers, settlement, visits
 from .driver import Target, WrongAnswer
 from .lines import LINES, Line
 from .rows import by_difference, by_turns, markdown
@@ -98,3 +99,53 @@ def test_a_store_that_was_made_large_is_a_right_one(tmp_path: Path) -> None:
         growth.multiply(tmp_path / "haze.db", 50)
         (after,) = store.execute("SELECT count(*) FROM requests").fetchone()
         assert (after - before, proof.check(store)) == (49, [])
+
+
+@pytest.fixture(scope="module")
+def page_lines(tmp_path_factory: pytest.TempPathFactory) -> Sequence[pages.Line]:
+    """All pages, once each, on a store of a thousand requests; `ledger check` has found nothing wrong with it."""
+    return pages.run(tmp_path_factory.mktemp("pages"), requests=1000, rounds=1)
+
+
+def test_every_page_is_measured(page_lines: Sequence[pages.Line]) -> None:
+    """A page that is left out of the table may become slow without a sign of it."""
+    there = {page.path for page in table() if page.method == "GET"}
+    assert there <= {line.page for line in page_lines}
+    assert all(line.p50 > 0 and line.p50_few > 0 and line.cpu > 0 and line.kilobytes > 0 for line in page_lines)
+
+
+def test_a_list_is_measured_far_from_its_beginning(page_lines: Sequence[pages.Line]) -> None:
+    """A page that counts its way to its rows is quick at first: only its links lead to where it is not."""
+    first, further = (
+        next(line for line in page_lines if line.page == page) for page in ("/models", "/models, 1 further")
+    )
+    assert first.kilobytes != further.kilobytes
+
+
+def test_a_page_with_an_unknown_parameter_is_named() -> None:
+    """A new page must not be left out quietly because nobody said what stands for a part of its address."""
+    assert visits.address("/x/{id:[0-9]{1,15}}?m={model:.+}", {"id": "7", "model": "a b/c"}) == "/x/7?m=a%20b/c"
+    with pytest.raises(visits.UnknownParameterError, match=r"/x/\{colour\}: .*\{colour\}"):
+        visits.address("/x/{colour}", {"id": "1"})
+
+
+@pytest.mark.parametrize(
+    ("p50", "p50_few", "verdict"), [(49.0, 20.0, "ok"), (49.0, 10.0, "ok, grows"), (51.0, 51.0, "MISS")]
+)
+def test_a_slow_page_is_said_to_be_one(p50: float, p50_few: float, verdict: str) -> None:
+    """Fifty milliseconds are promised; growth is told, because the next million will come."""
+    line = pages.Line("/slow", p50, 60.0, 1.0, 1.0, p50_few)
+    assert line.verdict == verdict
+    assert pages.markdown([line]).endswith(f"| {verdict} |")
+
+
+def test_a_store_of_a_busy_house_holds_every_kind_of_request(tmp_path: Path) -> None:
+    """Pages are quick where there is nothing: each state and each account must be there, and the heavy one the most."""
+    home = haze.Home(tmp_path / "home", "normal", 1, 1, list(crowd.MODELS))
+    crowd.fill(home.database, 1000, 1_800_000_000_000)
+    with closing(database.connect(str(home.database))) as store:
+        of = dict(store.execute("SELECT account_id, count(*) FROM requests GROUP BY account_id").fetchall())
+        assert (of[crowd.HEAVY], sum(of.values()), len(of)) == (500, 1000, 3)
+        states = {row[0] for row in store.execute("SELECT DISTINCT state FROM requests")}
+        assert states == {"settled", "void", "interrupted"}
+        assert proof.check(store) == []
