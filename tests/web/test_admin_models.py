@@ -54,7 +54,7 @@ async def test_nobody_else_finds_them(come: Come) -> None:
         ("lonely", f"not live no channel lists it {DASH} {DASH} {DASH} unknown nobody"),
         (
             "short",
-            f"live $1.00 {DASH} $2.00 config.toml above 200,000 tokens: $3.00 in, $6.00 out 1. first as m",
+            f"live $1.00 {DASH} $2.00 the owner's config.toml Above 200,000 input tokens: $3.00 in, $6.00 out 1. first",
         ),
         ("model+m", "No model is called that"),
     ],
