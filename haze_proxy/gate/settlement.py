@@ -153,7 +153,7 @@ class Books:
             return ended
         cost = outcome.cost = receipt.cost(usage, price, ended.upstream_cost)
         ended.state, ended.cost, ended.payable, ended.held = "settled", cost, hold.cover(cost), hold.amount
-        ended.tokens, ended.saved = TOKENS(usage), receipt.saved(usage, price, ended.upstream_cost)
+        ended.tokens = TOKENS(usage)
         ended.estimated, ended.price = outcome.estimated, price.facts
         ended.service_tier = outcome.service_tier
         if usage.server_tools:
@@ -183,4 +183,4 @@ def _unpaid(ended: Ended) -> Ended:
     """What becomes of a charge that could not be written; an end without one stays as it is."""
     if ended.state == "void":
         return ended
-    return replace(ended, state="void", ended=endings.NOT_WRITTEN.word, cost=0, payable=0, saved=0)
+    return replace(ended, state="void", ended=endings.NOT_WRITTEN.word, cost=0, payable=0)

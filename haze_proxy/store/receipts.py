@@ -100,7 +100,7 @@ def saved(
     state: str, plain: int, read: int, write_5m: int, write_1h: int, price: str | None, upstream_cost: int | None
 ) -> int:
     """What caching took off the cost of a row with these columns, in nano-dollars; 0 where the price cannot be read."""
-    if state != "settled" or price is None:
+    if state != "settled" or price is None or not (read or write_5m or write_1h):
         return 0
     try:
         return receipt.saved(Usage(plain, read, write_5m, write_1h), prices.from_facts(price), upstream_cost)

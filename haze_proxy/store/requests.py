@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from haze_proxy.money import endings
-from haze_proxy.store import idempotency, keys, transfers, usage_sums
+from haze_proxy.store import idempotency, keys, receipts, transfers, usage_sums
 from haze_proxy.store.idempotency import Keyed
 from haze_proxy.store.keys import Spent
 from haze_proxy.store.transfers import Transfer
@@ -33,8 +33,7 @@ class Ended:
     """How a request ended. `payable` is the most its account can pay of `cost`; the rest is a shortfall of the house.
 
     `state` is `settled` or `void`; `ended` says how, a word of money/endings.py; price, attempts and server
-    tools are JSON texts. `upstream_cost` is what the upstream says it cost, and `saved` what caching took
-    off the cost, in nano-dollars.
+    tools are JSON texts. `upstream_cost` is what the upstream says it cost, in nano-dollars.
     """
 
     opened: Opened
@@ -56,7 +55,6 @@ class Ended:
     server_tools: str | None = None
     service_tier: str | None = None
     upstream_cost: int | None = None
-    saved: int = 0
 
 
 @dataclass(slots=True)
@@ -157,7 +155,7 @@ def _sum(connection: sqlite3.Connection, ended: Ended, shortfall: int) -> None:
             reasoning,
             ended.cost,
             shortfall,
-            ended.saved,
+            receipts.saved(ended.state, plain, read, write_5m, write_1h, ended.price, ended.upstream_cost),
         ),
     )
 

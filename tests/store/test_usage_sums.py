@@ -51,7 +51,7 @@ def end(books: Books, number: int, each: dict[str, Any]) -> None:
         usage = Usage(*each["tokens"])
         cost = receipt.cost(usage, CACHED)
         facts = {"ended": "completed", "cost": cost, "payable": cost, "price": CACHED.facts}
-        facts |= {"tokens": (*each["tokens"], 0), "saved": receipt.saved(usage, CACHED)}
+        facts |= {"tokens": (*each["tokens"], 0)}
     opening = opened(books, number, each["key"], each["model"])
     ended = Ended(opening, each["state"], ended_at=each["at"], held=20, channel=each["channel"], **facts)
     with database.transaction(books.connection):

@@ -80,7 +80,7 @@ def _end(connection: Any, number: int, done: Done, now: int) -> None:
     if usage := done.usage:
         tokens = (usage.input, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h, usage.output, 0)
         facts = {"state": "settled", "ended": done.ended, "cost": done.cost, "payable": done.cost, "tokens": tokens}
-        facts |= {"price": PRICE.facts, "saved": receipt.saved(usage, PRICE)}
+        facts |= {"price": PRICE.facts}
     requests.end(connection, Ended(opened, ended_at=at, held=0, channel=done.channel, **facts))
     if done.refunded:
         refunds.give(connection, opened.id, None, now)
