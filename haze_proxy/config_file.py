@@ -1,7 +1,7 @@
 """config.toml while Haze runs: where it is, since when it holds, and how it is read again.
 
 A changed file holds once somebody says so (SIGHUP, or the administrator's button): half of an edit must not. What is
-wrong changes nothing. What was opened at the start (`[server]`, `[store]`) stays as it was until a restart.
+wrong changes nothing. What was opened at the start (`[server]`, `[store]`, `[stripe]`) stays as it was until a restart.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from haze_proxy.config import Config, ConfigError
 log = logging.getLogger(__name__)
 
 # The tables that a running server does not take over.
-OPENED: Final = ("server", "store")
+OPENED: Final = ("server", "store", "stripe")
 
 
 class ConfigFile:

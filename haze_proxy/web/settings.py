@@ -91,6 +91,11 @@ SHOWN: Final[dict[type, Shown]] = {
     config.Accounts: dict.fromkeys(("registration", "signup_credit"), plain),
     config.Limits: dict.fromkeys(("requests_per_minute", "tokens_per_minute", "concurrent_requests"), plain),
     config.Billing: dict.fromkeys(("output_slice_tokens",), plain),
+    config.Stripe: {
+        **dict.fromkeys(("secret_key", "webhook_secret"), credential),
+        **dict.fromkeys(("minimum", "maximum"), plain),
+        "base_url": address,
+    },
     config.Channel: {
         **dict.fromkeys(("name", "kind", "models", "aliases", "priority", "weight", "active"), plain),
         **dict.fromkeys(("first_byte_timeout_s", "silence_timeout_s", "stateful", "protocols", "translate"), plain),

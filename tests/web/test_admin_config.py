@@ -41,6 +41,10 @@ async def test_every_key_is_shown_with_where_it_comes_from(tmp_path: Path) -> No
 
 
 SECRETS = """
+[stripe]
+secret_key = "SECRET-of-stripe"
+webhook_secret = "SECRET-of-its-webhook"
+base_url = "https://SECRET-user:SECRET-password@127.0.0.1:9"
 [[channels]]
 name = "one"
 kind = "openai"
@@ -68,17 +72,18 @@ HELD = {"HAZE_TEST_KEY": "SECRET-of-the-environment", "HAZE_TEST_HEADER": "SECRE
 
 async def test_no_secret_is_on_any_page_of_the_administrator(tmp_path: Path) -> None:
     """Screens are shared, and pages are printed. Every page of the table is looked at, also after a test has failed."""
-    async with owned(tmp_path, ECHO + SECRETS, HELD) as owner:
+    async with owned(tmp_path, SECRETS + ECHO, HELD) as owner:
         channels = [f"/admin/channels/{name}" for name in ("one", "two", "three")]
         for path in channels:
             await owner.post(f"{path}/test")
         assert (await owner.haze.ask("chat", "m")).status == 502
-        (tmp_path / "config.toml").write_text(ECHO + SECRETS + '[[models]]\nid = "m"\n')
+        (tmp_path / "config.toml").write_text(SECRETS + ECHO + '[[models]]\nid = "m"\n')
         await owner.post("/admin/config/reload")
         admin = [filled(page.path) for page in rows("GET") if page.path.startswith("/admin")]
         assert "/admin/config" in admin
         for path in (*admin, *channels, "/admin/explain?model=m"):
             assert "SECRET" not in (await owner.get(path)).text, path
+        assert "stripe.secret_key set, not shown the file" in (await owner.get("/admin/config")).words
         words = (await owner.get("/admin/channels/one")).words
         assert "api_key set, not shown the file" in words
         assert '{ X-Token = set, not shown, X-Other = "env:HAZE_TEST_HEADER" }' in words
