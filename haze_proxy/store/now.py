@@ -7,13 +7,15 @@ import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from haze_proxy.store import channel_health
+from haze_proxy.store import channel_health, usage_series
 from haze_proxy.store.channel_health import Resting
 from haze_proxy.store.overview import DAY_MS, MINUTE_MS, REFUSALS_ROWS, first_id
+from haze_proxy.store.usage_sums import EVERYBODY
 
 # Of these days, and no more of them than that.
 INTERRUPTED_MS = 30 * DAY_MS
 INTERRUPTED_ROWS = 1000
+MONTH_DAYS = 30
 # No more requests of the last minute are counted.
 RATE_ROWS = 10_000
 
@@ -40,6 +42,7 @@ class Interrupted:
 @dataclass(frozen=True, slots=True)
 class Now:
     """`ledger` are the balances of the house and of what is outside, by name; `balances` is all that accounts have.
+    `revenue_month` is of 30 days, today among them; both are less what was refunded.
 
     Money is nano-dollars, times are ms since 1970. `admitted` is of the last minute, RATE_ROWS at most; `refused` is of
     the last 24 hours.
@@ -48,6 +51,8 @@ class Now:
     accounts: int
     balances: int
     ledger: dict[str, int]
+    revenue_today: int
+    revenue_month: int
     admitted: int
     refused: list[Refused]
     interrupted: Interrupted
@@ -64,12 +69,21 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Now:
         # The books sum to zero: what the house and the outside lack is what accounts have.
         balances=-sum(ledger.values()),
         ledger=ledger,
+        revenue_today=_revenue(connection, now_ms, 1),
+        revenue_month=_revenue(connection, now_ms, MONTH_DAYS),
         admitted=int(connection.execute(ADMITTED, (first_id(now_ms - MINUTE_MS), RATE_ROWS)).fetchone()[0]),
         refused=_refused(connection, now_ms),
         interrupted=_interrupted(connection, now_ms),
         resting=[each for each in channel_health.every(connection) if each.until > now_ms],
         started_at=None if started is None else started["started_at"],
     )
+
+
+def _revenue(connection: sqlite3.Connection, now_ms: int, days: int) -> int:
+    """Of requests that ended in the last `days` days (UTC), today among them; less what was refunded."""
+    since = (now_ms // DAY_MS - days + 1) * DAY_MS
+    sums = usage_series.read(connection, EVERYBODY, "ended", DAY_MS, since).ended.values()
+    return usage_series.total(sums).cost
 
 
 def _refused(connection: sqlite3.Connection, now_ms: int) -> list[Refused]:

@@ -6,10 +6,11 @@ Every query goes by an index and reads a bounded number of rows.
 import sqlite3
 from dataclasses import dataclass
 
-from haze_proxy.store import accounts, keys, overview, sessions, transfers
+from haze_proxy.store import accounts, keys, overview, sessions, statement
 from haze_proxy.store.accounts import Account
 from haze_proxy.store.keys import Key
 from haze_proxy.store.sessions import Session
+from haze_proxy.store.statement import Line
 
 LAST = 10
 # Above every character of an e-mail address.
@@ -24,7 +25,7 @@ class Person:
     can_log_in: bool
     keys: list[Key]
     sessions: list[Session]
-    transfers: list[sqlite3.Row]
+    transfers: list[Line]
     requests: list[sqlite3.Row]
 
 
@@ -49,22 +50,6 @@ def read(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Person
         can_log_in=login is not None and login.password_hash is not None,
         keys=keys.of_account(connection, account_id),
         sessions=sessions.of_account(connection, account_id, now_ms),
-        transfers=_transfers(connection, transfers.account(account_id)),
+        transfers=statement.older(connection, account_id, "", statement.NEWEST, LAST),
         requests=connection.execute(overview.LATEST, (account_id, overview.LAST)).fetchall(),
     )
-
-
-def _transfers(connection: sqlite3.Connection, name: str) -> list[sqlite3.Row]:
-    both = [row for sql in (TAKEN, GIVEN) for row in connection.execute(sql, (name, LAST))]
-    return sorted(both, key=lambda row: row["id"], reverse=True)[:LAST]
-
-
-# `moved` is what the account has more, or less than nothing.
-TAKEN = (
-    "SELECT id, kind, -amount AS moved, created_at, memo, request_id FROM transfers INDEXED BY transfers_from_account"
-    " WHERE debit = ? AND debit GLOB 'account:*' ORDER BY id DESC LIMIT ?"
-)
-GIVEN = (
-    "SELECT id, kind, amount AS moved, created_at, memo, request_id FROM transfers INDEXED BY transfers_to_account"
-    " WHERE credit = ? AND credit GLOB 'account:*' ORDER BY id DESC LIMIT ?"
-)

@@ -23,6 +23,7 @@ from haze_proxy.web.forms import Form
 from haze_proxy.web.key_form import usd
 from haze_proxy.web.keys import is_live
 from haze_proxy.web.render import page, see_other
+from haze_proxy.web.statement import KINDS
 from haze_proxy.web.words import money, now_ms
 
 MEMO_MAX: Final = 200
@@ -155,6 +156,7 @@ async def _page(request: web.Request, form: Form) -> web.Response:
         live=paging.part(request, live, KEYS),
         gone=len(person.keys) - len(live),
         sessions=person.sessions[:SESSIONS],
+        kinds=KINDS,
         done=DONE.get(request.query.get("done", ""), ""),
     )
 

@@ -18,6 +18,7 @@ KINDS: Final = {
     "charge": "Request",
     "refund": "Refund of a request",
     "credit": "Credit from the owner",
+    "correction": "Correction by the owner",
     "code": "Code",
     "signup": "Welcome credit",
     "card": "Card payment",

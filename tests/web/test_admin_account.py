@@ -46,8 +46,8 @@ async def test_a_page_says_what_there_is(house: Haze, admin: Person) -> None:
     assert f"test {house.key[:12]}…" in seen.words
     assert house.key not in seen.text
     assert f"/admin/requests/{row['id']}" in seen.text
-    assert re.search(r"Charge just now -\$0\.\d+ A request", seen.words)
-    assert "Credit just now +$10.00" in seen.words
+    assert re.search(r"Request just now -\$0\.\d+ A request", seen.words)
+    assert "Credit from the owner just now +$10.00" in seen.words
     assert "Where it is logged in Nowhere." in seen.words
 
 
@@ -60,7 +60,7 @@ async def test_a_credit_is_there_at_once_and_once(house: Haze, admin: Person) ->
     seen = await admin.get(sent[0].location)
     assert "The money is there." in seen.words
     assert "Balance $12.50" in seen.words
-    assert "Credit just now +$2.50 invoice 7" in seen.words
+    assert "Credit from the owner just now +$2.50 invoice 7" in seen.words
     await admin.post(f"{HERE}/money", **{**fields, "once": await once(admin)})
     assert house.balance() == 1500 * CENT
     assert log(house) == [("account.credit", "a@example.com", "2.5 USD, invoice 7")] * 2
@@ -84,7 +84,7 @@ async def test_a_correction_takes_back_what_is_there(house: Haze, admin: Person)
     seen = await admin.get(f"{HERE}?done=correction")
     assert "Balance $6.00" in seen.words
     assert "Spent $0.00" in seen.words
-    assert "Correction just now -$4.00 a slip" in seen.words
+    assert "Correction by the owner just now -$4.00 a slip" in seen.words
     assert log(house) == [("account.correct", "a@example.com", "4 USD, a slip")]
     assert house.check() == []
 

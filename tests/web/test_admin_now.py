@@ -9,11 +9,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from gateway import ECHO, PAID, Haze, channel, running
+from past import Done, fund, happened
 from people import Person, listen, slow
 from provider import Provider, Reply
 from provider_answers import events
 
 from haze_proxy.context import STORE
+from haze_proxy.money.usage import Usage
 from haze_proxy.store import now as stored
 from haze_proxy.web import admin_now
 
@@ -55,6 +57,18 @@ async def test_money_stands_where_the_books_have_it(house: Haze, admin: Person) 
         "Shortfalls $0.00",
     ):
         assert words in seen.words
+
+
+async def test_revenue_is_told_for_today_and_for_a_month(house: Haze, admin: Person) -> None:
+    """By the time at which requests ended; what was given back was not earned, and what is older is history."""
+    dear, yesterday = Usage(input=400_000), now_ms() % DAY_MS + 60_000
+    ages = (0, yesterday, 29 * DAY_MS, 40 * DAY_MS)
+    fund(house, 1)
+    happened(house, *[Done(ago=age, usage=dear) for age in ages], Done(usage=dear, refunded=True), fold=True)
+    happened(house, Done(usage=dear))
+    words = (await admin.get("/admin")).words
+    assert "Revenue $2.40 today, in UTC" in words
+    assert "Revenue $4.80 in 30 days" in words
 
 
 @pytest.fixture

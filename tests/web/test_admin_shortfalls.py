@@ -28,7 +28,7 @@ async def test_an_exact_house_has_none(house: Haze, admin: Person) -> None:
     await settled(house)
     seen = await admin.get("/admin/shortfalls")
     assert "Nothing above its hold" in seen.words
-    assert "Lost in all $0.00" in seen.words
+    assert "disputed card payments $0.00" in seen.words
 
 
 async def test_what_cost_more_than_it_held_is_listed(house: Haze, admin: Person) -> None:
@@ -40,7 +40,7 @@ async def test_what_cost_more_than_it_held_is_listed(house: Haze, admin: Person)
         " VALUES ('house:shortfall', 'house:revenue', 1000000000, 'shortfall', 'req_a2', 1)"
     )
     seen = await admin.get("/admin/shortfalls")
-    assert "Lost in all $1.00" in seen.words
+    assert "disputed card payments $1.00" in seen.words
     assert "hekiu chat on echo a@example.com just now $1.00 $5.00 $4.00 $1.00" in seen.words
     assert "hekiu chat on echo a@example.com just now $2.00 $3.00 $1.00 \N{EN DASH}" in seen.words
     assert seen.text.index("requests/req_a2") < seen.text.index("requests/req_a1")
