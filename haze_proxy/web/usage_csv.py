@@ -4,9 +4,7 @@ A few hundred rows are in memory at a time, each part is read for itself, and no
 taken what was written: a download that takes an hour holds neither memory nor an old state of the store.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,20 +13,18 @@ from aiohttp import web
 from haze_proxy.context import STORE
 from haze_proxy.money.receipt import usd
 from haze_proxy.store import request_log
-from haze_proxy.store.request_log import Row
-from haze_proxy.web import log_filter, usage
+from haze_proxy.store.request_log import Row, Wanted
+from haze_proxy.web import csv_stream, log_filter, usage
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.paging import with_query
-from haze_proxy.web.render import HEADERS, see_other
+from haze_proxy.web.render import see_other
 from haze_proxy.web.words import day, now_ms
 
 CHUNK_ROWS: Final = 500
-# What a spreadsheet takes for a formula: https://owasp.org/www-community/attacks/CSV_Injection
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _text(row: Row, name: str) -> str:
-    return harmless(row[name] or "")
+    return str(row[name] or "")
 
 
 def _number(row: Row, name: str) -> str:
@@ -85,42 +81,16 @@ async def send(request: web.Request) -> web.StreamResponse:
     wanted = await usage.filtered(request, form)
     if form.errors:
         return see_other(with_query(request).replace(request.path, usage.PATH, 1))
-    response = web.StreamResponse(headers={**HEADERS, **_file(now_ms())})
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    await response.write(lines([list(COLUMNS)]))
+    name = f"haze-usage-{day(now_ms())}.csv"
+    return await csv_stream.send(request, name, list(COLUMNS), _parts(request, wanted))
+
+
+async def _parts(request: web.Request, wanted: Wanted) -> AsyncIterator[list[list[str]]]:
     cursor: str | None = ""
     while cursor is not None:
         found = await request.app[STORE].read(request_log.read, wanted, cursor, rows=CHUNK_ROWS)
-        if found.rows:
-            await response.write(lines(map(_cells, found.rows)))
+        yield [[write(row, name) for write, name in COLUMNS.values()] for row in found.rows]
         cursor = found.older or None
-    await response.write_eof()
-    return response
-
-
-def _cells(row: Row) -> list[str]:
-    return [write(row, name) for write, name in COLUMNS.values()]
-
-
-def harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: names are chosen by whoever asks, and opened by somebody else."""
-    return f"'{text}" if text.startswith(FORMULAS) else text
-
-
-def lines(rows: Iterable[list[str]]) -> bytes:
-    """Rows as CSV, as RFC 4180 has it."""
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def _file(now: int) -> dict[str, str]:
-    return {
-        "Content-Type": "text/csv; charset=utf-8",
-        "Content-Disposition": f'attachment; filename="haze-usage-{day(now)}.csv"',
-    }
 
 
 ROUTES: Final = (Page("GET", f"{usage.PATH}.csv", Who.ACCOUNT, send),)
