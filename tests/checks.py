@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from gateway import Answer, Haze
 
-from haze_proxy.app import BOOKS
 from haze_proxy.context import WALLET
+from haze_proxy.resources import BOOKS
 
 # The published error table: status -> OpenAI's (type, code), Anthropic's type.
 TABLE: dict[int, tuple[tuple[str, str | None], str]] = {

@@ -17,9 +17,9 @@ from gateway import Haze, running
 from provider import Provider, Reply
 
 from haze_proxy import config, doctor_client, doctor_house, doctor_line
-from haze_proxy.app import BOOKS
 from haze_proxy.doctor import CHECKS, KEY_CHECKS
 from haze_proxy.doctor_findings import LEVELS, Finding
+from haze_proxy.resources import BOOKS
 from haze_proxy.store import writer
 
 CONFIG = """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from gateway import ECHO, Haze, running
 
-from haze_proxy import app
+from haze_proxy import resources
 
 
 async def folded(haze: Haze) -> int:
@@ -32,7 +32,7 @@ async def test_a_start_sums_what_the_process_before_left(tmp_path: Path) -> None
 
 async def test_each_minute_sums_what_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the pages would read a row for each key, model and channel of the whole day."""
-    monkeypatch.setattr(app, "MINUTE_S", 0.01)
+    monkeypatch.setattr(resources, "MINUTE_S", 0.01)
     async with running(tmp_path, ECHO) as haze:
         for number in (1, 2):
             await haze.ask("chat")

@@ -10,7 +10,7 @@ from checks import held, quiet, refused
 from gateway import PAID, Haze, channel, running
 from provider import HANG, HANG_UP, Provider, Reached, Reply
 
-from haze_proxy.app import BOOKS
+from haze_proxy.resources import BOOKS
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 FORM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

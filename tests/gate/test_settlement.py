@@ -13,9 +13,9 @@ from checks import held, locked, refused
 from gateway import PAID, Haze, channel
 from provider import Provider, Reply, events, whole
 
-from haze_proxy.app import BOOKS
 from haze_proxy.channels.directory import Directory
 from haze_proxy.context import DIRECTORY
+from haze_proxy.resources import BOOKS
 from haze_proxy.store.writer import PLACES
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
