@@ -6,7 +6,7 @@ from math import dist
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haze_proxy import web
@@ -28,6 +28,8 @@ def drawn(table: list[list[int]]) -> charts.Chart:
     return stacked(bands, [f"t{at}" for at in range(len(table[0]))], count)
 
 
+# Whole tables are drawn at random, which takes its time on a busy machine.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables)
 def test_each_bar_is_as_high_as_its_number_and_stands_on_the_one_below(table: list[list[int]]) -> None:
     """To a hundredth of the axis: a chart is read by comparing heights."""
