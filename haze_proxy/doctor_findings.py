@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from haze_proxy.config import Config
-from haze_proxy.store import channel_models, database, look, migrations
+from haze_proxy.store import channel_models, channel_switches, database, look, migrations
 
 if TYPE_CHECKING:  # the channels' room loads aiohttp, which most commands do without
     from haze_proxy.channels.directory import Directory
@@ -67,12 +67,14 @@ class House:
 
     @cached_property
     def directory(self) -> "Directory":
-        """Who serves what, with the lists that the store remembers."""
+        """Who serves what, with the lists and the switches that the store remembers."""
         from haze_proxy.channels.directory import Directory
         from haze_proxy.lists import known
 
         directory = Directory(self.settings, self.environ)
-        if not directory.waiting or not self.is_readable:
+        if not self.is_readable:
             return directory
         with self.read() as connection:
-            return Directory(self.settings, self.environ, known(directory.channels, channel_models.load(connection)))
+            lists = known(directory.channels, channel_models.load(connection))
+            off = {switch.channel: switch.words for switch in channel_switches.every(connection)}
+        return Directory(self.settings, self.environ, lists, off)

@@ -116,6 +116,9 @@ def channels(house: House) -> Iterator[Finding]:
             is_wanted = "active = false" not in channel.inactive
             advice = THESE if channel.inactive.startswith("the variable") else ""
             yield Finding("channels", WARN if is_wanted else OK, f"{name}: inactive: {channel.inactive}", advice)
+        elif channel.off:
+            advice = f"haze-proxy channels --on {channel.name}"
+            yield Finding("channels", WARN, f"{name}: switched {channel.off}", advice)
         elif reasons := resting.get(channel.name):
             advice = "haze-proxy channels --test asks it now."
             yield Finding("channels", WARN, f"{name}: left alone for the moment: {'; '.join(reasons)}", advice)
@@ -124,7 +127,7 @@ def channels(house: House) -> Iterator[Finding]:
             yield Finding("channels", WARN, f"{name}: its upstream has not told what it serves", advice)
         else:
             yield Finding("channels", OK, f"{name}: active")
-    active = [channel for channel in house.directory.channels if not channel.inactive]
+    active = [channel for channel in house.directory.channels if not channel.inactive and not channel.off]
     if not active:
         yield Finding("channels", FAIL, "No channel is active", "Set the variable of one, or add one to config.toml.")
     elif all(channel.kind.name == "echo" for channel in active):

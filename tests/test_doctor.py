@@ -99,6 +99,14 @@ async def test_a_house_in_order_passes(haze: Haze, desk: Desk) -> None:
     assert of(found, "models") == [("ok", "1 served: gratis")]
 
 
+async def test_a_channel_that_is_switched_off_is_not_well(haze: Haze, desk: Desk) -> None:
+    """The switch stands in the store and not in config.toml: whoever forgot it looks for a long time."""
+    await asyncio.to_thread(desk.says, "channels", "--off", "free")
+    found = await visit(desk, status=1)
+    assert of(found, "channels")[0][1].startswith("free (echo): switched off ")
+    assert ("fail", "No channel is active") in of(found, "channels")
+
+
 async def test_what_people_read_says_what_to_do(haze: Haze, desk: Desk) -> None:
     """A line for each check, and the remedy below it."""
     told = (await asyncio.to_thread(desk, "doctor")).stdout
