@@ -10,7 +10,7 @@ import click
 
 from haze_proxy.cli_input import as_json_option
 from haze_proxy.cli_output import print_json
-from haze_proxy.doctor_findings import FAIL, WARN, Finding
+from haze_proxy.doctor.findings import FAIL, WARN, Finding
 
 INDENT: Final = " " * 22
 
@@ -22,7 +22,7 @@ INDENT: Final = " " * 22
 def doctor(path: Path, named: str | None, as_json: bool) -> int:
     """Look at everything, and say what to do; exit status 1 when something fails. Nothing is changed."""
     # Here and not above: it loads what a server does.
-    from haze_proxy.doctor import visit
+    from haze_proxy.doctor.visit import visit
 
     found = []
     for finding in visit(path, os.environ, named):

@@ -16,9 +16,10 @@ from desk import Desk
 from gateway import Haze, running
 from provider import Provider, Reply
 
-from haze_proxy import config, doctor_client, doctor_house, doctor_line
-from haze_proxy.doctor import CHECKS, KEY_CHECKS
-from haze_proxy.doctor_findings import LEVELS, Finding
+from haze_proxy import config
+from haze_proxy.doctor import client, house, line
+from haze_proxy.doctor.findings import LEVELS, Finding
+from haze_proxy.doctor.visit import CHECKS, KEY_CHECKS
 from haze_proxy.resources import BOOKS
 from haze_proxy.store import writer
 
@@ -276,16 +277,16 @@ PUBLIC: dict[str, tuple[str, list[str]]] = {
 @pytest.mark.parametrize(("text", "levels"), PUBLIC.values(), ids=PUBLIC)
 def test_the_address_must_fit_what_is_listened_on(text: str, levels: list[str]) -> None:
     """What /docs shows is what people paste."""
-    house = doctor_line.House(config.parse(f"[server]\n{text}\n"), {})
-    assert [each.level for each in doctor_line.address(house)] == levels
+    visited = line.House(config.parse(f"[server]\n{text}\n"), {})
+    assert [each.level for each in line.address(visited)] == levels
 
 
 def test_a_clock_that_is_wrong_is_noticed(tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """By it keys expire and budgets begin anew; requests in the future say that it was set back."""
     (tmp_path / "config.toml").write_text("")
     desk.says("account", "add", "a@example.com")
-    house = doctor_line.House(config.load(tmp_path / "config.toml"), {})
-    assert [each.level for each in doctor_house.clock(house)] == ["ok"]
+    visited = line.House(config.load(tmp_path / "config.toml"), {})
+    assert [each.level for each in house.clock(visited)] == ["ok"]
     ahead = f"req_{time.time_ns() // 1_000_000 + 3_600_000:012x}{'0' * 16}"
     with closing(sqlite3.connect(tmp_path / "data" / "haze.db")) as connection, connection:
         connection.execute(
@@ -293,19 +294,19 @@ def test_a_clock_that_is_wrong_is_noticed(tmp_path: Path, desk: Desk, monkeypatc
             " VALUES (?, 1, 1, 1, 'void', 'chat', 0, 'm', 1, 0)",
             (ahead,),
         )
-    assert [each.level for each in doctor_house.clock(house)] == ["warn"]
-    monkeypatch.setattr(doctor_house.time, "time_ns", lambda: 10**15)
-    assert [each.level for each in doctor_house.clock(house)] == ["fail"]
+    assert [each.level for each in house.clock(visited)] == ["warn"]
+    monkeypatch.setattr(house.time, "time_ns", lambda: 10**15)
+    assert [each.level for each in house.clock(visited)] == ["fail"]
 
 
 def test_a_full_disk_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it does so in the night."""
-    house = doctor_line.House(config.parse(f'[store]\npath = "{tmp_path}/haze.db"\n'), {})
+    visited = line.House(config.parse(f'[store]\npath = "{tmp_path}/haze.db"\n'), {})
     levels = []
     for free in (50, 500, 5000):
         usage = type("Usage", (), {"free": free * 2**20})
-        monkeypatch.setattr(doctor_house.shutil, "disk_usage", lambda _, usage=usage: usage)
-        levels += [each.level for each in doctor_house.disk(house)]
+        monkeypatch.setattr(house.shutil, "disk_usage", lambda _, usage=usage: usage)
+        levels += [each.level for each in house.disk(visited)]
     assert levels == ["fail", "warn", "ok"]
 
 
@@ -334,7 +335,7 @@ VARIABLES: dict[str, tuple[dict[str, str], str]] = {
 @pytest.mark.parametrize(("environ", "told"), VARIABLES.values(), ids=VARIABLES)
 def test_the_variables_of_clients_are_judged(environ: dict[str, str], told: str) -> None:
     """Each mistake by itself; credentials are never repeated."""
-    [finding] = doctor_client.variables(environ, config.Config())
+    [finding] = client.variables(environ, config.Config())
     assert isinstance(finding, Finding)
     assert told in finding.found
     assert (finding.level == "ok") == (told in ("No variables", "fit"))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from haze_proxy.address import networks, within
-from haze_proxy.doctor_findings import FAIL, OK, WARN, Finding, House
-from haze_proxy.doctor_line import ask
+from haze_proxy.doctor.findings import FAIL, OK, WARN, Finding, House
+from haze_proxy.doctor.line import ask
 from haze_proxy.money import receipt
 from haze_proxy.store import keys, transfers
 from haze_proxy.store.keys import Key, UnknownKeyError

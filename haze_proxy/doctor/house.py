@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import Final
 
-from haze_proxy.doctor_findings import FAIL, OK, WARN, Finding, House
+from haze_proxy.doctor.findings import FAIL, OK, WARN, Finding, House
 from haze_proxy.store import accounts, channel_health, look, migrations, requests
 
 # Haze is younger than any clock that is right.

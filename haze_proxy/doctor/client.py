@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from haze_proxy.config import Config
-from haze_proxy.doctor_findings import OK, WARN, Finding
+from haze_proxy.doctor.findings import OK, WARN, Finding
 from haze_proxy.store import keys
 
 BASE, KEY, TOKEN = "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"

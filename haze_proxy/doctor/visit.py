@@ -11,9 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from haze_proxy import config, doctor_client, doctor_house, doctor_key, doctor_line
+from haze_proxy import config
 from haze_proxy.config import ConfigError
-from haze_proxy.doctor_findings import FAIL, OK, Finding, House
+from haze_proxy.doctor import client, house, key, line
+from haze_proxy.doctor.findings import FAIL, OK, Finding, House
 from haze_proxy.store import keys
 from haze_proxy.store.database import StoreError
 
@@ -21,17 +22,17 @@ SECRET: Final = re.compile(rf"{keys.PREFIX}[\w-]{{7,}}")
 
 Check = Callable[[House], Iterator[Finding]]
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
-    ("clock", doctor_house.clock),
-    ("store", doctor_house.store),
-    ("disk", doctor_house.disk),
-    ("administrator", doctor_house.administrator),
-    ("server", doctor_line.server),
-    ("address", doctor_line.address),
-    ("answers", doctor_line.answers),
-    ("channels", doctor_house.channels),
-    ("models", doctor_house.models),
+    ("clock", house.clock),
+    ("store", house.store),
+    ("disk", house.disk),
+    ("administrator", house.administrator),
+    ("server", line.server),
+    ("address", line.address),
+    ("answers", line.answers),
+    ("channels", house.channels),
+    ("models", house.models),
 )
-KEY_CHECKS: Final[tuple[tuple[str, Check], ...]] = (("key", doctor_key.key), ("call", doctor_key.call))
+KEY_CHECKS: Final[tuple[tuple[str, Check], ...]] = (("key", key.key), ("call", key.call))
 
 
 def visit(path: Path, environ: Mapping[str, str], named: str | None) -> Iterator[Finding]:
@@ -40,21 +41,21 @@ def visit(path: Path, environ: Mapping[str, str], named: str | None) -> Iterator
 
 
 def _found(path: Path, environ: Mapping[str, str], named: str | None) -> Iterator[Finding]:
-    yield from doctor_house.machine()
+    yield from house.machine()
     try:
         settings = config.load(path)
     except ConfigError as error:
         yield Finding("config", FAIL, str(error), "Mend the file; the message names the place.")
-        yield from doctor_client.variables(environ, None)
+        yield from client.variables(environ, None)
         return
     yield Finding("config", OK, f"{path}: {len(settings.channels)} channels, {len(settings.models)} models")
-    house = House(settings, environ, named)
+    visited = House(settings, environ, named)
     for name, check in (*CHECKS, *(KEY_CHECKS if named is not None else ())):
         try:
-            yield from check(house)
+            yield from check(visited)
         except (StoreError, OSError, sqlite3.Error) as error:
             yield Finding(name, FAIL, str(error), "Nothing more can be said about it.")
-    yield from doctor_client.variables(environ, settings)
+    yield from client.variables(environ, settings)
 
 
 def _without(named: str, finding: Finding) -> Finding:

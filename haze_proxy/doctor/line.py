@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-from haze_proxy.doctor_findings import FAIL, OK, WARN, Finding, House
+from haze_proxy.doctor.findings import FAIL, OK, WARN, Finding, House
 from haze_proxy.store import look
 
 PATIENCE_S: Final = 5

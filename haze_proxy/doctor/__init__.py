@@ -1,0 +1,1 @@
+"""What an owner would look at when something does not work, as `haze-proxy doctor` does."""
