@@ -11,7 +11,7 @@ from checks import locked, quiet, refused
 from gateway import ECHO, HELLO, PAID, PATHS, Answer, Haze, asking, channel, running
 from provider import HANG, HANG_UP, Provider, Reply, Tap, drip, events, whole
 
-from haze_proxy import app
+from haze_proxy import resources
 from haze_proxy.gate import claims
 from haze_proxy.gate.claims import CLAIMS
 from haze_proxy.store.idempotency import Keyed
@@ -274,7 +274,7 @@ async def test_what_is_too_old_is_forgotten_without_another_request(
     tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever reads the file or the memory of a quiet gateway finds no answer of last week, and no digest."""
-    monkeypatch.setattr(app, "MINUTE_S", 0.01)
+    monkeypatch.setattr(resources, "MINUTE_S", 0.01)
     async with running(tmp_path, house(provider)) as haze:
         await send(haze)
         # Behind the cache's own door, which lets old answers go when it is opened.
