@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from haze_proxy import app
+from haze_proxy import resources
 from haze_proxy.gate.settlement import Books, Outcome, RequestHold
 from haze_proxy.money import endings
 from haze_proxy.money.prices import Price
@@ -76,7 +76,7 @@ class Engine:
         """Notice what others have changed, as the server does four times a second."""
         changes = await self.connection.run(self.watch.look)
         if changes is not None:
-            app._remember(self.keyring, self.wallet, changes)
+            resources._remember(self.keyring, self.wallet, changes)
 
     def key(self, key_id: int) -> keys.Key:
         """A key as the server knows it."""
