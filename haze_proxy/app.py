@@ -56,7 +56,9 @@ from haze_proxy.payments.cards import Cards
 from haze_proxy.resources import BOOKS
 from haze_proxy.store.access import Access
 from haze_proxy.store.keyring import Keyring
-from haze_proxy.web import billing, pages, webhook
+from haze_proxy.web import pages
+from haze_proxy.web.billing import webhook
+from haze_proxy.web.billing.routes import PATH as BILLING
 from haze_proxy.web.reference import REFERENCE
 
 log = logging.getLogger(__name__)
@@ -110,7 +112,7 @@ def create_app(
         MAX_BODY_MIB: settings.server.max_body_mib,
     }
     # errors( request_log( auth( rate_limit( idempotency( balance( handler )))))): errors stands at the root.
-    pay = balance(books, top_up=settings.server.public_url.rstrip("/") + billing.PATH)
+    pay = balance(books, top_up=settings.server.public_url.rstrip("/") + BILLING)
     counted, admitted = request_log(refused), (rate_limit.rate_limit(paces), asked_before(claims), pay)
     gate = (counted, auth(keyring), *admitted)
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from haze_proxy import cli_audit, cli_backup, cli_channels, cli_codes, cli_doctor, cli_money, config
-from haze_proxy.cli_input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
-from haze_proxy.cli_output import account_row, key_row, print_row, print_rows
-from haze_proxy.cli_store import now_ms, store, wait_until_noticed
+from haze_proxy import config
+from haze_proxy.commands import audit, backup, channels, codes, doctor, money
+from haze_proxy.commands.input import COUNT, EMAIL, EXPIRY, USD, Commands, as_json_option, model_ids, password_hash
+from haze_proxy.commands.output import account_row, key_row, print_row, print_rows
+from haze_proxy.commands.store import now_ms, store, wait_until_noticed
 from haze_proxy.money import receipt
 from haze_proxy.money.periods import PERIODS, TOTAL
 from haze_proxy.store import account_acts, accounts, database, keys, transfers
@@ -172,12 +173,12 @@ def key_revoke(path: Path, prefix_or_id: str) -> None:
 
 
 COMMANDS = (
-    *cli_channels.COMMANDS,
-    *cli_money.COMMANDS,
-    cli_codes.code,
-    cli_audit.audit,
-    *cli_backup.COMMANDS,
-    cli_doctor.doctor,
+    *channels.COMMANDS,
+    *money.COMMANDS,
+    codes.code,
+    audit.audit,
+    *backup.COMMANDS,
+    doctor.doctor,
 )
 for each in COMMANDS:
     main.add_command(each)

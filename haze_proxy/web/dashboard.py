@@ -6,11 +6,11 @@ from aiohttp import web
 
 from haze_proxy.context import STORE, WALLET
 from haze_proxy.store import overview, usage_series
+from haze_proxy.web.billing.runway import runway
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page
-from haze_proxy.web.runway import runway
-from haze_proxy.web.spans import SPENDING
-from haze_proxy.web.usage_view import Asked, view
+from haze_proxy.web.usage.chart_view import Asked, view
+from haze_proxy.web.usage.spans import SPENDING
 from haze_proxy.web.words import now_ms
 
 # What a refusal means and what helps, by its status.

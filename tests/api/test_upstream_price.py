@@ -14,7 +14,7 @@ from checks import quiet, refused
 from gateway import ECHO, channel, running
 from provider import Provider, Reply, whole
 
-from haze_proxy.cli_receipt import receipt_row
+from haze_proxy.commands.receipt import receipt_row
 
 EACH = pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

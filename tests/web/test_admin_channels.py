@@ -16,7 +16,7 @@ from haze_proxy import config
 from haze_proxy.channels.directory import Directory
 from haze_proxy.channels.kinds import KINDS
 from haze_proxy.context import HEALTH, RECORDS
-from haze_proxy.web import admin_channels, channel_samples
+from haze_proxy.web.admin import channel_samples, channels
 
 SLASH = channel("openai", "{url}", name='"a/b %c"')
 
@@ -131,7 +131,7 @@ async def test_a_test_waits_for_no_provider_for_long(
     tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A person waits for the page; and a second press meanwhile asks nobody a second time."""
-    monkeypatch.setattr(admin_channels, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(channels, "PATIENCE_S", 0.3)
     never = asyncio.Event()
     provider.script(Reply(late=never))
     async with owned(tmp_path, ECHO + channel("openai", provider.url)) as owner:

@@ -9,7 +9,7 @@ from people import Come, filled, rows
 
 from haze_proxy import config
 from haze_proxy.config_models import Struct
-from haze_proxy.web import settings
+from haze_proxy.web.admin import settings
 
 NEW = '\n[[channels]]\nname = "fresh"\nkind = "echo"\nmodels = ["fresh"]\n[[models]]\nid = "fresh"\nfree = true\n'
 

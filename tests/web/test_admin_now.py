@@ -17,7 +17,7 @@ from provider_answers import events
 from haze_proxy.context import STORE
 from haze_proxy.money.usage import Usage
 from haze_proxy.store import now as stored
-from haze_proxy.web import admin_now
+from haze_proxy.web.admin import now
 
 DAY_MS = 86_400_000
 
@@ -128,7 +128,7 @@ async def test_only_the_newest_of_many_are_listed(
 ) -> None:
     """Ten thousand lines would help nobody, and cost those that run."""
     (haze, admin), gate = before, asyncio.Event()
-    monkeypatch.setattr(admin_now, "LISTED", 2)
+    monkeypatch.setattr(now, "LISTED", 2)
     provider.script(*[Reply(chunks=events("chat", ["Hello"]), late=gate) for _ in range(3)])
     asking = [asyncio.create_task(haze.ask("chat", "paid", stream=True)) for _ in range(3)]
     await provider.received(3)

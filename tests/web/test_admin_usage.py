@@ -9,7 +9,7 @@ from people import Person
 from test_dashboard_charts import at_one_time
 
 from haze_proxy.money.usage import Usage
-from haze_proxy.web.spans import SPANS
+from haze_proxy.web.usage.spans import SPANS
 
 MEASURES = {"spend": "Revenue", "tokens": "Tokens", "requests": "Requests"}
 CHOICES = list(product(MEASURES, ("model", "account", "channel")))

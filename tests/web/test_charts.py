@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from haze_proxy import web
-from haze_proxy.web import charts
-from haze_proxy.web.charts import BAR, COLUMN, HEIGHT, Band, ceiling, stacked
+from haze_proxy.web.usage import charts
+from haze_proxy.web.usage.charts import BAR, COLUMN, HEIGHT, Band, ceiling, stacked
 from haze_proxy.web.words import count, rounded, share
 
 STYLE = Path(web.__file__).with_name("static") / "style"

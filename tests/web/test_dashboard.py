@@ -12,7 +12,7 @@ from provider import Provider, Reply
 from provider_answers import events
 
 from haze_proxy.store import overview
-from haze_proxy.web.runway import runway
+from haze_proxy.web.billing.runway import runway
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from people import Person, Seen
 from test_dashboard import owner
 
 from haze_proxy.money.usage import Usage
-from haze_proxy.web.spans import SPANS, Span
+from haze_proxy.web.usage.spans import SPANS, Span
 from haze_proxy.web.words import now_ms
 
 MEASURES = {"spend": "Spend", "tokens": "Tokens", "requests": "Requests"}

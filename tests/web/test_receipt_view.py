@@ -12,8 +12,8 @@ from people import Person
 
 from haze_proxy.store import database, request_log
 from haze_proxy.store.request_log import Found, Wanted
-from haze_proxy.web import receipt_view
 from haze_proxy.web.render import templates
+from haze_proxy.web.usage import receipt_view
 
 ATTEMPT = {"channel": "one", "model": "m", "began_at": 1_795_608_000_000, "first_byte_at": None, "upstream_id": "up-1"}
 

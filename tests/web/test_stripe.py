@@ -163,7 +163,7 @@ async def test_a_body_is_small(shop: Haze) -> None:
 
 async def test_a_slow_body_is_not_waited_for(shop: Haze, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever never ends holds a line and nothing else."""
-    monkeypatch.setattr("haze_proxy.web.webhook.ARRIVES_S", 0.05)
+    monkeypatch.setattr("haze_proxy.web.billing.webhook.ARRIVES_S", 0.05)
     never = asyncio.Event()
 
     async def drips() -> Any:

@@ -14,7 +14,7 @@ from people import BROWSER, Person, Seen
 
 from haze_proxy.context import STORE
 from haze_proxy.store import request_log
-from haze_proxy.web import usage_csv
+from haze_proxy.web.usage import log_csv
 
 CSV = "/dashboard/usage.csv"
 
@@ -49,7 +49,7 @@ async def test_the_file_has_a_name_and_a_head(me: Person) -> None:
     seen = await me.get(CSV)
     assert seen.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert re.fullmatch(r'attachment; filename="haze-usage-\d{4}-\d\d-\d\d\.csv"', seen.headers["Content-Disposition"])
-    assert seen.text == ",".join(usage_csv.COLUMNS) + "\r\n"
+    assert seen.text == ",".join(log_csv.COLUMNS) + "\r\n"
     head = await me.send("HEAD", CSV)
     assert (head.status, head.text) == (200, "")
     assert head.headers["Content-Disposition"] == seen.headers["Content-Disposition"]
@@ -98,7 +98,7 @@ def many(haze: Haze, count: int) -> None:
 async def test_a_long_log_comes_in_parts_and_whole(log: Log, me: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     """No row is lost at a seam, and what is new since the download began does not move the others."""
     many(log.haze, 25)
-    monkeypatch.setattr(usage_csv, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(log_csv, "CHUNK_ROWS", 10)
     assert [row["request_id"][-16:] for row in read(await me.get(CSV))] == [f"{i:016x}" for i in range(24, -1, -1)]
 
 

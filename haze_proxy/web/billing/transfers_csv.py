@@ -10,8 +10,8 @@ from haze_proxy.money import receipt
 from haze_proxy.store import statement
 from haze_proxy.store.statement import NEWEST, Line
 from haze_proxy.web import csv_stream
+from haze_proxy.web.billing.statement import shown
 from haze_proxy.web.context import SESSION, Page, Who
-from haze_proxy.web.statement import shown
 from haze_proxy.web.words import iso
 
 HEAD: Final = ("id", "time", "kind", "amount_usd", "balance_usd", "memo", "request_id")

@@ -7,8 +7,9 @@ from aiohttp import web
 from haze_proxy.context import CONFIG_FILE, DIRECTORY, STORE
 from haze_proxy.store import audit
 from haze_proxy.store.audit import Act
-from haze_proxy.web import paging, settings
-from haze_proxy.web.channel_rows import path
+from haze_proxy.web import paging
+from haze_proxy.web.admin import settings
+from haze_proxy.web.admin.channel_rows import path
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.words import now_ms

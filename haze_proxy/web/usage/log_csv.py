@@ -14,10 +14,11 @@ from haze_proxy.context import STORE
 from haze_proxy.money.receipt import usd
 from haze_proxy.store import request_log
 from haze_proxy.store.request_log import Row, Wanted
-from haze_proxy.web import csv_stream, log_filter, usage
+from haze_proxy.web import csv_stream
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.paging import with_query
 from haze_proxy.web.render import see_other
+from haze_proxy.web.usage import log, log_filter
 from haze_proxy.web.words import day, now_ms
 
 CHUNK_ROWS: Final = 500
@@ -78,9 +79,9 @@ COLUMNS: Final[dict[str, tuple[Callable[[Row, str], str], str]]] = {
 async def send(request: web.Request) -> web.StreamResponse:
     """Every request that the filters of the query mean, the newest first. A wrong filter leads to its page."""
     form = log_filter.read(request)
-    wanted = await usage.filtered(request, form)
+    wanted = await log.filtered(request, form)
     if form.errors:
-        return see_other(with_query(request).replace(request.path, usage.PATH, 1))
+        return see_other(with_query(request).replace(request.path, log.PATH, 1))
     name = f"haze-usage-{day(now_ms())}.csv"
     return await csv_stream.send(request, name, list(COLUMNS), _parts(request, wanted))
 
@@ -93,4 +94,4 @@ async def _parts(request: web.Request, wanted: Wanted) -> AsyncIterator[list[lis
         cursor = found.older or None
 
 
-ROUTES: Final = (Page("GET", f"{usage.PATH}.csv", Who.ACCOUNT, send),)
+ROUTES: Final = (Page("GET", f"{log.PATH}.csv", Who.ACCOUNT, send),)

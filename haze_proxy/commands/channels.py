@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_input import as_json_option
-from haze_proxy.cli_output import channel_row, print_rows, rest_text
-from haze_proxy.cli_store import now_ms, store, wait_until_noticed
+from haze_proxy.commands.input import as_json_option
+from haze_proxy.commands.output import channel_row, print_rows, rest_text
+from haze_proxy.commands.store import now_ms, store, wait_until_noticed
 from haze_proxy.config import Config
 from haze_proxy.store import callers, channel_health, channel_models, channel_switches, database, requests
 from haze_proxy.store.channel_health import Resting

@@ -13,7 +13,7 @@ from haze_proxy.money import receipt
 from haze_proxy.payments.cards import CardError, Order
 from haze_proxy.store import card_payments
 from haze_proxy.store.card_payments import NANO_PER_CENT, Payment
-from haze_proxy.web import settle
+from haze_proxy.web.billing import settle
 from haze_proxy.web.context import SESSION
 from haze_proxy.web.key_form import usd
 from haze_proxy.web.site import SITE

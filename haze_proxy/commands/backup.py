@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_output import time_text
-from haze_proxy.cli_store import store
+from haze_proxy.commands.output import time_text
+from haze_proxy.commands.store import store
 from haze_proxy.store import backup as copies
 
 FILE = click.Path(path_type=Path)

@@ -12,12 +12,13 @@ from haze_proxy.store.keys import Key, UnknownKeyError
 from haze_proxy.store.receipts import Receipt, UnknownRequestError
 from haze_proxy.store.refunds import RefundError
 from haze_proxy.store.request_log import Wanted
-from haze_proxy.web import forms, log_filter, receipt_view
-from haze_proxy.web.admin_account import MEMO_MAX
+from haze_proxy.web import forms
+from haze_proxy.web.admin.account import MEMO_MAX
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import EMAIL_MAX, Form
-from haze_proxy.web.receipt import REQUEST
 from haze_proxy.web.render import page, see_other
+from haze_proxy.web.usage import log_filter, receipt_view
+from haze_proxy.web.usage.receipt import REQUEST
 from haze_proxy.web.words import now_ms
 
 PATH: Final = "/admin/requests"

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_input import CODES, EMAIL, EXPIRY, USD, Commands, as_json_option
-from haze_proxy.cli_output import print_rows, time_text
-from haze_proxy.cli_store import now_ms, store
+from haze_proxy.commands.input import CODES, EMAIL, EXPIRY, USD, Commands, as_json_option
+from haze_proxy.commands.output import print_rows, time_text
+from haze_proxy.commands.store import now_ms, store
 from haze_proxy.money.receipt import usd
 from haze_proxy.store import accounts, codes, database, money_acts
 from haze_proxy.store.codes import Code

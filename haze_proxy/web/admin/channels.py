@@ -12,7 +12,8 @@ from haze_proxy.errors import NotFound
 from haze_proxy.store import audit, channel_switches
 from haze_proxy.store.audit import Act
 from haze_proxy.store.channel_switches import Switch
-from haze_proxy.web import channel_rows, channel_samples, forms, settings
+from haze_proxy.web import forms
+from haze_proxy.web.admin import channel_rows, channel_samples, settings
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.words import now_ms

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from haze_proxy.cli_input import as_json_option
-from haze_proxy.cli_output import print_json
+from haze_proxy.commands.input import as_json_option
+from haze_proxy.commands.output import print_json
 from haze_proxy.doctor.findings import FAIL, WARN, Finding
 
 INDENT: Final = " " * 22

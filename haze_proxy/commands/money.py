@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_input import DAY, EMAIL, USD, Commands, as_json_option
-from haze_proxy.cli_output import print_rows, time_text
-from haze_proxy.cli_receipt import print_receipt
-from haze_proxy.cli_store import now_ms, store
+from haze_proxy.commands.input import DAY, EMAIL, USD, Commands, as_json_option
+from haze_proxy.commands.output import print_rows, time_text
+from haze_proxy.commands.receipt import print_receipt
+from haze_proxy.commands.store import now_ms, store
 from haze_proxy.money.receipt import usd
 from haze_proxy.store import accounts, database, money_acts, proof, receipts, reconciliation, transfers
 from haze_proxy.store.reconciliation import Drift

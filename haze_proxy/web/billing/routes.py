@@ -10,8 +10,9 @@ from haze_proxy.errors import NotFound
 from haze_proxy.payments.cards import CardError
 from haze_proxy.store import accounts, codes
 from haze_proxy.store.codes import CodeError
-from haze_proxy.web import checkouts, forms
-from haze_proxy.web.billing_view import view
+from haze_proxy.web import forms
+from haze_proxy.web.billing import checkouts
+from haze_proxy.web.billing.view import view
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.key_form import usd

@@ -10,8 +10,8 @@ from haze_proxy.store import usage_series
 from haze_proxy.store.usage_sums import EVERYBODY
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.render import page
-from haze_proxy.web.spans import EARNING
-from haze_proxy.web.usage_view import Asked, leaders, view
+from haze_proxy.web.usage.chart_view import Asked, leaders, view
+from haze_proxy.web.usage.spans import EARNING
 from haze_proxy.web.words import now_ms
 
 DIMENSIONS: Final = {"model": "Model", "account": "Account", "channel": "Channel"}

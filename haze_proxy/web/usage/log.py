@@ -9,10 +9,10 @@ from haze_proxy.store import own_keys, receipts, request_log
 from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.receipts import UnknownRequestError
 from haze_proxy.store.request_log import Row, Wanted
-from haze_proxy.web import log_filter
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.render import page, see_other
+from haze_proxy.web.usage import log_filter
 
 PATH: Final = "/dashboard/usage"
 KEY_DIGITS_MAX: Final = 15

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from haze_proxy import config
-from haze_proxy.cli_input import COUNT, Commands, as_json_option
-from haze_proxy.cli_output import print_rows, time_text
-from haze_proxy.cli_store import store
+from haze_proxy.commands.input import COUNT, Commands, as_json_option
+from haze_proxy.commands.output import print_rows, time_text
+from haze_proxy.commands.store import store
 from haze_proxy.store import audit as acts
 from haze_proxy.store import database
 from haze_proxy.store.audit import NEWEST, Entry

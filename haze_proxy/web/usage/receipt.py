@@ -8,9 +8,9 @@ from haze_proxy.context import STORE
 from haze_proxy.errors import NotFound
 from haze_proxy.store import receipts
 from haze_proxy.store.receipts import UnknownRequestError
-from haze_proxy.web import log_filter, receipt_view, usage
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page
+from haze_proxy.web.usage import log, log_filter, receipt_view
 
 REQUEST: Final = f"{{request:{log_filter.REQUEST_ID.pattern}}}"
 
@@ -20,8 +20,8 @@ async def show(request: web.Request) -> web.Response:
     try:
         found = await request.app[STORE].read(receipts.find, request.match_info["request"], request[SESSION].account_id)
     except UnknownRequestError:
-        raise NotFound(usage.NO_REQUEST) from None
+        raise NotFound(log.NO_REQUEST) from None
     return page(request, "receipt.html", seen=receipt_view.of(found))
 
 
-ROUTES: Final = (Page("GET", f"{usage.PATH}/{REQUEST}", Who.ACCOUNT, show),)
+ROUTES: Final = (Page("GET", f"{log.PATH}/{REQUEST}", Who.ACCOUNT, show),)

@@ -10,7 +10,7 @@ from haze_proxy.errors import NotFound
 from haze_proxy.store import codes, money_acts
 from haze_proxy.store.codes import CodeError
 from haze_proxy.web import forms, keyset
-from haze_proxy.web.admin_account import MEMO_MAX
+from haze_proxy.web.admin.account import MEMO_MAX
 from haze_proxy.web.context import ID, SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.key_form import day_to_come, usd, whole

@@ -15,7 +15,8 @@ from haze_proxy.store import callers
 from haze_proxy.store.accounts import AccountError
 from haze_proxy.store.callers import Named
 from haze_proxy.store.keys import UnknownKeyError
-from haze_proxy.web import channel_rows, price_list
+from haze_proxy.web import price_list
+from haze_proxy.web.admin import channel_rows
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.render import page

@@ -7,11 +7,11 @@ from aiohttp import web
 from haze_proxy.context import CARDS, STORE, WALLET
 from haze_proxy.money import receipt
 from haze_proxy.store import accounts, overview
-from haze_proxy.web import checkouts, statement
+from haze_proxy.web.billing import checkouts, statement
+from haze_proxy.web.billing.runway import runway
 from haze_proxy.web.context import SESSION
 from haze_proxy.web.forms import Form
 from haze_proxy.web.render import page, policy
-from haze_proxy.web.runway import runway
 from haze_proxy.web.words import money, now_ms
 
 DONE: Final = {

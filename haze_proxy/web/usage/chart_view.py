@@ -10,10 +10,10 @@ from aiohttp import web
 from haze_proxy.money import endings
 from haze_proxy.store import usage_series
 from haze_proxy.store.usage_series import NOTHING, Series, Sums
-from haze_proxy.web import charts, spans
-from haze_proxy.web.charts import BANDS_MAX, COLOURS, REST, Band, Chart
 from haze_proxy.web.paging import with_query
-from haze_proxy.web.spans import SPANS, Choice, Measure
+from haze_proxy.web.usage import charts, spans
+from haze_proxy.web.usage.charts import BANDS_MAX, COLOURS, REST, Band, Chart
+from haze_proxy.web.usage.spans import SPANS, Choice, Measure
 
 DASH: Final = "\N{EN DASH}"
 # Links come back to the chart, and not to the top of the page.

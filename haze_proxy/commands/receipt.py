@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from haze_proxy.cli_output import print_json, print_rows, time_text
+from haze_proxy.commands.output import print_json, print_rows, time_text
 from haze_proxy.money import receipt_lines
 from haze_proxy.money.receipt import usd
 from haze_proxy.money.receipt_lines import Shown

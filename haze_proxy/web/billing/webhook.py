@@ -14,7 +14,8 @@ from haze_proxy.context import CARDS
 from haze_proxy.errors import BadRequest, Unavailable
 from haze_proxy.payments.cards import CardError, NotStripeError
 from haze_proxy.payments.facts import Checkout, Fact
-from haze_proxy.web import forms, settle
+from haze_proxy.web import forms
+from haze_proxy.web.billing import settle
 
 log = logging.getLogger(__name__)
 

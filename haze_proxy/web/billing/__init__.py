@@ -1,0 +1,1 @@
+"""An account's money: codes, payments by card, and its transfers."""

@@ -1,0 +1,1 @@
+"""What an account has used: its log, receipts, and sums over time."""
