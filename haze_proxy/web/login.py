@@ -53,6 +53,11 @@ async def leave(request: web.Request) -> web.Response:
 async def _right(request: web.Request, email: str, password: str) -> Login | None:
     site, name = request.app[SITE], email.lower()
     place = neighbourhood(caller_address(request, request.app[PROXIES]))
+    # Asked first: what is counted is remembered, and one place shall not fill the memory with names.
+    site.by_address.check(place)
+    if len(email) > forms.EMAIL_MAX:
+        site.by_address.count(place)
+        return None
     site.guesses.count(f"{name} {place}")
     site.by_address.count(place)
     site.by_email.count(name)

@@ -23,11 +23,15 @@ class Throttle:
 
     def count(self, name: str) -> None:
         """Count an attempt. Raises RateLimited (429), and counts nothing, when there were too many."""
+        self._counts[name] = self.check(name) + 1
+
+    def check(self, name: str) -> int:
+        """How many attempts were made. Raises RateLimited (429) when another one would be too many."""
         before = self._counts.get(name, 0)
         if before >= self._most:
             minutes = self._quiet_s // 60
             raise RateLimited(f"Too many attempts. Try again in {minutes} minutes.", retry_after_s=RETRY_AFTER_MAX_S)
-        self._counts[name] = before + 1
+        return before
 
     def take_back(self, name: str) -> None:
         """The last attempt was no guess: people who log in from one place are not counted against it."""

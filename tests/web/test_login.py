@@ -10,6 +10,7 @@ from gateway import ECHO, Haze, apart, running
 from people import PASSWORD, Come, Person
 
 from haze_proxy.store import accounts, database
+from haze_proxy.web.site import SITE
 
 DAY_MS = 86_400_000
 
@@ -120,6 +121,17 @@ async def test_guesses_from_one_place_are_counted(house: Haze, me: Person, come:
     assert (await person.log_in("fresh@example.com")).status == 429
     house.clock[0] += 901
     assert (await person.log_in("fresh@example.com")).status == 403
+
+
+async def test_guesses_fill_no_memory(house: Haze, stranger: Person) -> None:
+    """Each name is remembered for a quarter of an hour: thousands of long ones from one place would take gigabytes."""
+    site = house.app[SITE]
+    for number in range(60):
+        email = f"{number}@{'x' * 50_000}" if number % 2 else f"{number}@example.com"
+        assert (await stranger.log_in(email)).status == (403 if number < 50 else 429)
+    for throttle in (site.guesses, site.by_email):
+        assert len(throttle._counts) == 25
+        assert max(map(len, throttle._counts)) < 400
 
 
 async def test_a_disabled_account_is_logged_out_and_stays_out(house: Haze, me: Person) -> None:
