@@ -48,10 +48,15 @@ def find(connection: sqlite3.Connection, token: str, now_ms: int) -> tuple[int, 
 def use(connection: sqlite3.Connection, token: str, password_hash: str, now_ms: int) -> int:
     """Give the token's account its password, log it out everywhere, and returns its id. Raises LinkError."""
     account_id, _ = find(connection, token, now_ms)
+    choose(connection, account_id, password_hash)
+    return account_id
+
+
+def choose(connection: sqlite3.Connection, account_id: int, password_hash: str) -> None:
+    """Give an account another password: nobody stays logged in, and no link is good any more."""
     connection.execute("DELETE FROM password_links WHERE account_id = ?", (account_id,))
     connection.execute("DELETE FROM sessions WHERE account_id = ?", (account_id,))
     accounts.set_password(connection, account_id, password_hash)
-    return account_id
 
 
 def _digest(token: str) -> bytes:

@@ -7,7 +7,7 @@ from aiohttp import web
 from haze_proxy import passwords
 from haze_proxy.context import STORE
 from haze_proxy.errors import NotFound
-from haze_proxy.store import accounts
+from haze_proxy.store import accounts, password_links
 from haze_proxy.store import sessions as stored
 from haze_proxy.web import forms, sessions
 from haze_proxy.web.context import SESSION, Page, Who
@@ -40,8 +40,7 @@ async def change_password(request: web.Request) -> web.Response:
         return await _page(request, form)
     site.guesses.forget(f"{session.email.lower()} session")
     password_hash = await site.passwords.hashed(new)
-    await request.app[STORE].write(accounts.set_password, session.account_id, password_hash)
-    await request.app[STORE].write(stored.end_others, session)
+    await request.app[STORE].write(password_links.choose, session.account_id, password_hash)
     # A new token, too: whoever may have seen the old one sees nothing more.
     response = see_other("/dashboard/account?done=password")
     await sessions.begin(request, response, session.account_id)

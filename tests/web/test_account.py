@@ -4,6 +4,11 @@ import pytest
 from gateway import Haze
 from people import PASSWORD, Come, Person
 
+from haze_proxy.context import STORE
+from haze_proxy.store import password_links
+from haze_proxy.store.password_links import make_token
+from haze_proxy.web.words import now_ms
+
 NEW = "battery staple correct"
 
 
@@ -25,6 +30,16 @@ async def test_another_password_logs_out_everywhere_else(house: Haze, me: Person
     assert (await thief.get("/dashboard")).status == 303
     assert (await thief.log_in()).status == 403
     assert (await thief.log_in(password=NEW)).status == 303
+
+
+async def test_another_password_ends_the_link_that_would_choose_one(house: Haze, me: Person, stranger: Person) -> None:
+    """Whoever fears for the password fears for the mail, too: a link that lies there is good for nothing any more."""
+    token = make_token()
+    await house.app[STORE].write(password_links.add, 2, token, now_ms())
+    assert "Choose a password" in (await stranger.get(f"/password?link={token}")).words
+    assert await change(me) == (303, "")
+    assert (await stranger.get(f"/password?link={token}")).status == 403
+    assert (await stranger.post("/password", link=token, password="the thief's choice")).status == 403
 
 
 async def test_the_old_password_is_asked_for_and_counted(house: Haze, me: Person) -> None:
