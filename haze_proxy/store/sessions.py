@@ -10,6 +10,12 @@ LIFETIME_MS = 30 * 86_400_000
 # `seen_at` is written at most this often: a page that is looked at should not cost a commit.
 SEEN_EVERY_MS = 600_000
 USER_AGENT_MAX = 200
+# Of one account: its own page lists them all.
+SESSIONS_MAX = 50
+
+
+class StaleLoginError(Exception):
+    """The password was changed, or the account disabled, while the login ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,37 @@ def digest(token: str) -> bytes:
 
 
 def begin(
-    connection: sqlite3.Connection, account_id: int, token: str, *, user_agent: str, address: str, now_ms: int
+    connection: sqlite3.Connection,
+    account_id: int,
+    token: str,
+    *,
+    user_agent: str,
+    address: str,
+    now_ms: int,
+    password_hash: str | None = None,
 ) -> None:
-    """Log an account in; its sessions that have expired are forgotten."""
+    """Log an account in; its sessions that have expired are forgotten, and of too many the one seen longest ago.
+
+    `password_hash` is what the password was compared with. Raises StaleLoginError where the account has another by now.
+    """
+    if password_hash is not None and not _is_current(connection, account_id, password_hash):
+        raise StaleLoginError
     connection.execute("DELETE FROM sessions WHERE account_id = ? AND expires_at <= ?", (account_id, now_ms))
     connection.execute(
         "INSERT INTO sessions (digest, account_id, created_at, seen_at, expires_at, user_agent, address)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (digest(token), account_id, now_ms, now_ms, now_ms + LIFETIME_MS, user_agent[:USER_AGENT_MAX], address),
     )
+    connection.execute(
+        "DELETE FROM sessions WHERE account_id = ? AND digest NOT IN (SELECT digest FROM sessions WHERE account_id = ?"
+        " ORDER BY digest = ? DESC, seen_at DESC LIMIT ?)",
+        (account_id, account_id, digest(token), SESSIONS_MAX),
+    )
+
+
+def _is_current(connection: sqlite3.Connection, account_id: int, password_hash: str) -> bool:
+    sql = "SELECT 1 FROM accounts WHERE id = ? AND password_hash = ? AND disabled_at IS NULL"
+    return connection.execute(sql, (account_id, password_hash)).fetchone() is not None
 
 
 def find(connection: sqlite3.Connection, token: str, now_ms: int) -> Session | None:

@@ -10,6 +10,7 @@ from haze_proxy.context import PROXIES, STORE, caller_address
 from haze_proxy.errors import Forbidden
 from haze_proxy.store import accounts
 from haze_proxy.store.accounts import Login
+from haze_proxy.store.sessions import StaleLoginError
 from haze_proxy.web import forms, sessions
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form, local_path
@@ -34,13 +35,20 @@ async def submit(request: web.Request) -> web.Response:
     form.values["next"] = after = local_path(form.raw("next"))
     found = await _right(request, form.text("email", forms.EMAIL_MAX), form.raw("password"))
     if found is None:
-        form.wrong("", WRONG)
-        return page(request, "login.html", status=403, form=form)
+        return _wrong(request, form)
     if found.is_disabled:
         raise Forbidden(DISABLED)
     response = see_other(after or "/dashboard")
-    await sessions.begin(request, response, found.account_id)
+    try:
+        await sessions.begin(request, response, found.account_id, found.password_hash)
+    except StaleLoginError:
+        return _wrong(request, form)
     return response
+
+
+def _wrong(request: web.Request, form: Form) -> web.Response:
+    form.wrong("", WRONG)
+    return page(request, "login.html", status=403, form=form)
 
 
 async def leave(request: web.Request) -> web.Response:

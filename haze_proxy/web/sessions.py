@@ -26,8 +26,13 @@ async def current(request: web.Request) -> Session | None:
     return session
 
 
-async def begin(request: web.Request, response: web.Response, account_id: int) -> None:
-    """Log an account in with `response`; whoever was logged in here before is not any more."""
+async def begin(
+    request: web.Request, response: web.Response, account_id: int, password_hash: str | None = None
+) -> None:
+    """Log an account in with `response`; whoever was logged in here before is not any more.
+
+    `password_hash` is what its password was compared with, where it was: raises StaleLoginError if that has changed.
+    """
     token, site = sessions.make_token(), request.app[SITE]
     if SESSION in request:
         await request.app[STORE].write(sessions.end, request[SESSION].account_id, request[SESSION].digest)
@@ -38,6 +43,7 @@ async def begin(request: web.Request, response: web.Response, account_id: int) -
         user_agent=request.headers.get("User-Agent", ""),
         address=caller_address(request, request.app[PROXIES]),
         now_ms=now_ms(),
+        password_hash=password_hash,
     )
     response.set_cookie(
         cookie(site),

@@ -9,7 +9,8 @@ from argon2 import PasswordHasher
 from gateway import ECHO, Haze, apart, running
 from people import PASSWORD, Come, Person
 
-from haze_proxy.store import accounts, database
+from haze_proxy.context import STORE
+from haze_proxy.store import accounts, database, sessions
 from haze_proxy.web.site import SITE
 
 DAY_MS = 86_400_000
@@ -121,6 +122,45 @@ async def test_guesses_from_one_place_are_counted(house: Haze, me: Person, come:
     assert (await person.log_in("fresh@example.com")).status == 429
     house.clock[0] += 901
     assert (await person.log_in("fresh@example.com")).status == 403
+
+
+MEANWHILE = {
+    "another password": ("UPDATE accounts SET password_hash = 'another'", ""),
+    "disabled and enabled": ("UPDATE accounts SET disabled_at = 1", "UPDATE accounts SET disabled_at = NULL"),
+}
+
+
+@pytest.mark.parametrize(("meanwhile", "later"), MEANWHILE.values(), ids=MEANWHILE)
+async def test_a_login_that_waited_does_not_outlive_its_password(
+    house: Haze, me: Person, stranger: Person, monkeypatch: pytest.MonkeyPatch, meanwhile: str, later: str
+) -> None:
+    """Logins stand in a line. A thief's, sent while the owner changes the password, would last thirty days more."""
+    matches = house.app[SITE].passwords.matches
+
+    async def slowly(stored: str | None, password: str) -> bool:
+        is_right = await matches(stored, password)
+        await house.app[STORE].write(lambda connection: connection.execute(meanwhile).rowcount)
+        return is_right
+
+    monkeypatch.setattr(house.app[SITE].passwords, "matches", slowly)
+    seen = await stranger.log_in()
+    if later:
+        house.rows(later)
+    assert (seen.status, "is wrong" in seen.words) == (403, True)
+    assert (await stranger.get("/dashboard")).status == 303
+
+
+async def test_an_account_has_a_bounded_number_of_sessions(house: Haze, me: Person, come: Come) -> None:
+    """Its page lists them all: with ten thousand it would keep everybody else waiting. The one unseen longest goes."""
+    stale, fresh = await come(), await come()
+    await stale.log_in()
+    house.rows("UPDATE sessions SET seen_at = seen_at - 10000")
+    for _ in range(sessions.SESSIONS_MAX + 2):
+        fresh.session.cookie_jar.clear()
+        await fresh.log_in()
+    assert house.rows("SELECT count(*) FROM sessions")[0][0] == sessions.SESSIONS_MAX
+    assert (await fresh.get("/dashboard")).status == 200
+    assert {(await each.get("/dashboard")).status for each in (me, stale)} == {303}
 
 
 async def test_guesses_fill_no_memory(house: Haze, stranger: Person) -> None:
