@@ -1,6 +1,7 @@
 """What Stripe says, in Haze's words: where a checkout stands, and what was taken back.
 
-Objects and events: https://docs.stripe.com/api/checkout/sessions/object, https://docs.stripe.com/api/events/types.
+Objects and events: https://docs.stripe.com/api/checkout/sessions/object, https://docs.stripe.com/api/events/types,
+https://docs.stripe.com/api/disputes/object (what begins with `warning_` is an inquiry).
 Amounts are whole cents.
 """
 
@@ -79,6 +80,9 @@ def _refunded(charge: Mapping[str, Any]) -> TakenBack | None:
 
 
 def _disputed(dispute: Mapping[str, Any]) -> TakenBack | None:
+    # An inquiry takes nothing; if it becomes a dispute, money that is withdrawn is told of by the same object.
+    if dispute.get("status", "").startswith("warning_"):
+        return None
     return _taken(dispute, "card_dispute", "amount")
 
 
@@ -96,4 +100,5 @@ EVENTS: Final[dict[str, Callable[[Mapping[str, Any]], Fact | None]]] = {
     "checkout.session.expired": checkout,
     "charge.refunded": _refunded,
     "charge.dispute.created": _disputed,
+    "charge.dispute.funds_withdrawn": _disputed,
 }

@@ -297,6 +297,21 @@ async def test_what_was_spent_meanwhile_is_the_houses_loss(shop: Haze, till: Til
     assert (await shop.ask("chat", key=key, max_tokens=100)).status == 402
 
 
+async def test_an_inquiry_takes_nothing_before_it_becomes_a_dispute(shop: Haze, till: Till, payer: Person) -> None:
+    """A bank that only asks leaves the money where it is; what it then withdraws is told of apart, and taken once."""
+    await begun(payer)
+    paid = till.paid()
+    await tell(shop, COMPLETED, paid)
+    asked, withdrawn = (dispute(paid, 2500, status=word) for word in ("warning_needs_response", "needs_response"))
+    assert await tell(shop, "charge.dispute.created", asked) == 200
+    assert shop.balance(2) == 25 * 10**9
+    for _ in range(2):
+        assert await tell(shop, "charge.dispute.funds_withdrawn", withdrawn) == 200
+    assert shop.balance(2) == 0
+    [back] = shop.rows("SELECT amount FROM transfers WHERE kind = 'card_dispute'")
+    assert back["amount"] == 25 * 10**9
+
+
 async def test_no_more_is_taken_than_was_credited(shop: Haze, till: Till, payer: Person) -> None:
     """A refunded charge that is disputed as well: the account gives its money back once."""
     await begun(payer)
