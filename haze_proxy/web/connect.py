@@ -11,7 +11,7 @@ from haze_proxy.context import ARRIVALS, DIRECTORY, STORE
 from haze_proxy.errors import NotFound
 from haze_proxy.store import keys, own_keys
 from haze_proxy.store.keys import Key, UnknownKeyError
-from haze_proxy.web import mistakes, snippets
+from haze_proxy.web import mistakes, snippets, typed
 from haze_proxy.web.context import ID, SESSION, Page, Who
 from haze_proxy.web.keys import is_live
 from haze_proxy.web.mistakes import Place
@@ -34,7 +34,6 @@ FIRST_CALL: Final = {
     "Anthropic SDK, Python": ("", "Run these lines."),
     "curl": ("", "Run this line."),
 }
-NUMBER: Final = re.compile(r"[0-9]{1,15}")
 PRODUCT: Final = re.compile(r"[\w.+-]+(/[\w.+-]+)?", re.ASCII)
 WAITING, ARRIVED, CONNECTED = "waiting", "arrived", "connected"
 
@@ -116,7 +115,7 @@ def _chosen(found: list[Key], live: list[Key], wanted: str) -> Key | None:
     """The key of the address, else the newest live one. Raises NotFound for one that the account does not have."""
     if not wanted:
         return live[0] if live else None
-    number = int(wanted) if NUMBER.fullmatch(wanted) else 0
+    number = typed.plain(wanted)
     key = next((each for each in found if each.id == number), None)
     if key is None:
         raise _no_such_key()

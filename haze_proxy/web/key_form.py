@@ -1,19 +1,17 @@
 """A key as a form: what is typed becomes what is stored, and the other way round."""
 
 import re
-from datetime import UTC, datetime
 from typing import Final
 
 from haze_proxy.address import networks
 from haze_proxy.config import Limits
-from haze_proxy.config_models import USD_MAX
 from haze_proxy.money import receipt
 from haze_proxy.money.periods import PERIODS, TOTAL
 from haze_proxy.store.keys import Key, NewKey
 from haze_proxy.web.forms import Form
-from haze_proxy.web.words import day, now_ms
+from haze_proxy.web.typed import day_to_come, usd, whole
+from haze_proxy.web.words import day
 
-COUNT_MAX: Final = 10**12
 NAME_MAX: Final = 80
 LISTED_MAX: Final = 200
 LIMITS: Final = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
@@ -57,27 +55,6 @@ def wanted(form: Form, limits: Limits, before: Key | None = None) -> NewKey:
     )
 
 
-def whole(text: str, most: int = COUNT_MAX) -> int:
-    """What was typed as a number from 1 to `most`; commas and spaces group digits. ValueError says what is wrong."""
-    digits = re.sub(r"[,_ ]", "", text)
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= len(str(COUNT_MAX))):
-        raise ValueError("A whole number.")
-    if not 1 <= int(digits) <= most:
-        raise ValueError(f"From 1 to {most:,}.")
-    return int(digits)
-
-
-def usd(text: str) -> int:
-    """What was typed as money, as nano-dollars: more than 0, with at most 9 decimals. ValueError says what is wrong."""
-    try:
-        amount = receipt.nano(text.removeprefix("$"))
-    except ValueError:
-        raise ValueError("An amount in USD, such as 5 or 0.25.") from None
-    if not 0 < amount <= receipt.nano(str(USD_MAX)):
-        raise ValueError(f"More than 0 and at most {USD_MAX:,}.")
-    return amount
-
-
 def _words(text: str) -> tuple[str, ...]:
     words = tuple(dict.fromkeys(re.split(r"[,\s]+", text.strip(", \n\r\t"))))
     if len(words) > LISTED_MAX:
@@ -100,15 +77,3 @@ def _networks(text: str) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(f"{each[:60]} is neither an address nor a network such as 192.0.2.0/24.") from None
     return words
-
-
-def day_to_come(text: str, what: str = "the key ends") -> int:
-    """The beginning of a day (UTC) that was typed, as ms since 1970. ValueError says what is wrong."""
-    try:
-        moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError("A day such as 2027-01-31.") from None
-    at_ms = int(moment.timestamp() * 1000)
-    if at_ms <= now_ms():
-        raise ValueError(f"A day to come: {what} as it begins (UTC).")
-    return at_ms

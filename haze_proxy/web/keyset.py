@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from aiohttp import web
 
+from haze_proxy.web import typed
 from haze_proxy.web.paging import with_query
 
 R = TypeVar("R")
@@ -15,7 +16,6 @@ ROWS: Final = 25
 # Where the list goes on stands in the query under this name.
 CURSOR: Final = "from"
 NUMBER_MAX: Final = 2**62
-DIGITS_MAX: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Part(Generic[R]):
 
 def number(request: web.Request) -> int:
     """Below which id the list goes on; above all of them where nothing (or nonsense) is said."""
-    text = cursor(request)
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= DIGITS_MAX else NUMBER_MAX
+    below = typed.plain(cursor(request))
+    return NUMBER_MAX if below is None else below
 
 
 def cursor(request: web.Request) -> str:

@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from haze_proxy.web import typed
+
 R = TypeVar("R")
 
 ROWS: Final = 50
@@ -25,8 +27,7 @@ class Part(Generic[R]):
 
 def part(request: web.Request, rows: Sequence[R], size: int = ROWS) -> Part[R]:
     """The rows of the page that `?page=` names, from 1; of the last one if there are not so many."""
-    text = request.query.get("page", "")
-    asked = int(text) if text.isascii() and text.isdecimal() and len(text) <= PAGE_DIGITS_MAX else 1
+    asked = typed.plain(request.query.get("page", ""), PAGE_DIGITS_MAX) or 1
     last = max(1, -(-len(rows) // size))
     number = min(max(asked, 1), last)
     before = with_query(request, page=str(number - 1)) if number > 1 else ""

@@ -16,10 +16,10 @@ from haze_proxy.web.catalogue import Row
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.site import config_of
+from haze_proxy.web.usage.receipt import REQUEST
 from haze_proxy.web.words import money, now_ms
 
 JSON: Final = "application/json"
-REQUEST: Final = "{request:req_[0-9a-f]{28}}"
 OFF: Final = "The playground is switched off, because its key was revoked. Its page switches it on again."
 
 

@@ -64,9 +64,9 @@ async def test_it_answers_for_a_caller(tmp_path: Path, provider: Provider) -> No
     [
         ("key=nobody", "key", "No such key."),
         ("key=nobody@example.com", "key", "There is no account for nobody@example.com."),
-        ("input=many", "input", "A whole number of tokens."),
-        ("output=-1", "output", "A whole number of tokens."),
-        ("output=99999999999999999", "output", "A whole number of tokens."),
+        ("input=many", "input", "A whole number."),
+        ("output=-1", "output", "A whole number."),
+        ("output=99999999999999999", "output", "From 0 to 1,000,000,000."),
         ("protocol=smtp", "protocol", "One of the protocols."),
     ],
 )

@@ -21,9 +21,9 @@ from haze_proxy.web.admin.accounts import linked
 from haze_proxy.web.billing.statement import KINDS
 from haze_proxy.web.context import ID, SESSION, Handler, Page, Who
 from haze_proxy.web.forms import Form
-from haze_proxy.web.key_form import usd
 from haze_proxy.web.keys import is_live
 from haze_proxy.web.render import page, see_other
+from haze_proxy.web.typed import usd
 from haze_proxy.web.words import money, now_ms
 
 MEMO_MAX: Final = 200

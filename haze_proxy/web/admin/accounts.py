@@ -12,12 +12,12 @@ from haze_proxy.store.transfers import Transfer
 from haze_proxy.web import forms, keyset
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import EMAIL_MAX, Form
-from haze_proxy.web.key_form import usd
 from haze_proxy.web.keyset import Part
 from haze_proxy.web.password import address
 from haze_proxy.web.register import complaint_about
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.site import SITE, config_of
+from haze_proxy.web.typed import usd
 from haze_proxy.web.words import now_ms
 
 

@@ -13,8 +13,8 @@ from haze_proxy.web import forms, keyset
 from haze_proxy.web.admin.account import MEMO_MAX
 from haze_proxy.web.context import ID, SESSION, Page, Who
 from haze_proxy.web.forms import Form
-from haze_proxy.web.key_form import day_to_come, usd, whole
 from haze_proxy.web.render import page, see_other
+from haze_proxy.web.typed import day_to_come, usd, whole
 from haze_proxy.web.words import now_ms
 
 COUNT_MAX: Final = 100

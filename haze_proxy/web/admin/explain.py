@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, get_args
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from haze_proxy.store import callers
 from haze_proxy.store.accounts import AccountError
 from haze_proxy.store.callers import Named
 from haze_proxy.store.keys import UnknownKeyError
-from haze_proxy.web import price_list
+from haze_proxy.web import price_list, typed
 from haze_proxy.web.admin import channel_rows
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.forms import Form
@@ -41,7 +42,8 @@ async def show(request: web.Request) -> web.Response:
     """GET /admin/explain?model=&key=&protocol=&input=&output=: the same rows as `haze-proxy explain`."""
     form = Form([(name, value) for name, value in request.query.items() if value])
     model, named = form.text("model", MODEL_MAX), form.text("key")
-    sizes = {name: form.parsed(name, _tokens, standard) for name, standard in EXAMPLE.items()}
+    tokens = partial(typed.whole, most=TOKENS_MAX, least=0)
+    sizes = {name: form.parsed(name, tokens, standard) for name, standard in EXAMPLE.items()}
     protocol = form.raw("protocol") or None
     if protocol is not None and protocol not in dict(PROTOCOLS):
         form.wrong("protocol", "One of the protocols.")
@@ -114,13 +116,6 @@ def _example(directory: Directory, model: str, input: int, output: int) -> Examp
         streamed=max(receipt.most(each, input, piece) for each in prices),
         whole=max(receipt.most(each, input, output) for each in prices),
     )
-
-
-def _tokens(text: str) -> int:
-    plain = text.replace(",", "").replace("_", "")
-    if not (plain.isascii() and plain.isdecimal() and len(plain) < 12 and 0 <= int(plain) <= TOKENS_MAX):
-        raise ValueError("A whole number of tokens.")
-    return int(plain)
 
 
 ROUTES: Final = (Page("GET", "/admin/explain", Who.ADMIN, show),)

@@ -12,7 +12,7 @@ from haze_proxy.store.keys import Key, UnknownKeyError
 from haze_proxy.store.receipts import Receipt, UnknownRequestError
 from haze_proxy.store.refunds import RefundError
 from haze_proxy.store.request_log import Wanted
-from haze_proxy.web import forms
+from haze_proxy.web import forms, typed
 from haze_proxy.web.admin.account import MEMO_MAX
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import EMAIL_MAX, Form
@@ -24,7 +24,6 @@ from haze_proxy.web.words import now_ms
 PATH: Final = "/admin/requests"
 FILTERS: Final = (*log_filter.FILTERS, "account", "channel")
 KEY_MAX: Final = 100
-NUMBER_DIGITS_MAX: Final = 15
 NO_REQUEST: Final = "There is no such request."
 
 
@@ -113,10 +112,9 @@ async def _account(request: web.Request, form: Form) -> Account | None:
     named = form.text("account", EMAIL_MAX)
     if not named or "account" in form.errors:
         return None
-    is_number = named.isascii() and named.isdecimal() and len(named) <= NUMBER_DIGITS_MAX
-    store = request.app[STORE]
+    number, store = typed.plain(named), request.app[STORE]
     try:
-        found = await (store.read(accounts.get, int(named)) if is_number else store.read(accounts.find, named))
+        found = await (store.read(accounts.find, named) if number is None else store.read(accounts.get, number))
     except AccountError as error:
         form.wrong("account", str(error))
         return None

@@ -15,8 +15,8 @@ from haze_proxy.store import card_payments
 from haze_proxy.store.card_payments import NANO_PER_CENT, Payment
 from haze_proxy.web.billing import settle
 from haze_proxy.web.context import SESSION
-from haze_proxy.web.key_form import usd
 from haze_proxy.web.site import SITE
+from haze_proxy.web.typed import usd
 from haze_proxy.web.words import money, now_ms
 
 log = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from haze_proxy.web.billing import checkouts
 from haze_proxy.web.billing.view import view
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form
-from haze_proxy.web.key_form import usd
 from haze_proxy.web.render import HEADERS, see_other
 from haze_proxy.web.site import SITE
+from haze_proxy.web.typed import usd
 from haze_proxy.web.words import now_ms
 
 PATH: Final = "/dashboard/billing"

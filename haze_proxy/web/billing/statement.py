@@ -7,11 +7,11 @@ from aiohttp import web
 from haze_proxy.context import STORE
 from haze_proxy.store import statement
 from haze_proxy.store.statement import NEWEST, Line, Show
+from haze_proxy.web import typed
 from haze_proxy.web.context import SESSION
 from haze_proxy.web.paging import Part, with_query
 
 ROWS: Final = 50
-ID_DIGITS_MAX: Final = 18
 SHOWN: Final[dict[Show, str]] = {"": "All", "in": "Money in", "charges": "Charges"}
 # A kind of transfer in a person's words.
 KINDS: Final = {
@@ -62,5 +62,4 @@ def _part(request: web.Request, lines: list[Line], *, has_newer: bool, has_older
 
 
 def _id(request: web.Request, name: str) -> int:
-    text = request.query.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX else 0
+    return typed.plain(request.query.get(name, "")) or 0

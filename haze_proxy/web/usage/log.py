@@ -9,13 +9,13 @@ from haze_proxy.store import own_keys, receipts, request_log
 from haze_proxy.store.keys import UnknownKeyError
 from haze_proxy.store.receipts import UnknownRequestError
 from haze_proxy.store.request_log import Row, Wanted
+from haze_proxy.web import typed
 from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.forms import Form
 from haze_proxy.web.render import page, see_other
 from haze_proxy.web.usage import log_filter
 
 PATH: Final = "/dashboard/usage"
-KEY_DIGITS_MAX: Final = 15
 NO_KEY: Final = "There is no such key in this account."
 NO_REQUEST: Final = "There is no such request in this account."
 
@@ -75,9 +75,10 @@ async def _is_own(request: web.Request, request_id: str) -> bool:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= KEY_DIGITS_MAX):
+    number = typed.plain(text)
+    if number is None:
         raise ValueError(NO_KEY)
-    return int(text)
+    return number
 
 
 def _models(models: list[str], chosen: str | None) -> list[tuple[str, str]]:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiohttp import web
 
 from haze_proxy.store import request_log
 from haze_proxy.store.request_log import Found
+from haze_proxy.web import typed
 from haze_proxy.web.forms import Form
 from haze_proxy.web.paging import with_query
 from haze_proxy.web.words import DAY_MS, day, now_ms
@@ -33,8 +33,8 @@ def read(request: web.Request) -> Form:
 
 def period(form: Form) -> tuple[int | None, int | None]:
     """From when (ms since 1970) until when (not included); `to` is the last day. Days are in UTC."""
-    since = form.parsed("from", _day, None)
-    last = form.parsed("to", _day, None)
+    since = form.parsed("from", typed.day, None)
+    last = form.parsed("to", typed.day, None)
     if since is not None and last is not None and last < since:
         form.wrong("to", "This day is before the first one.")
         last = None
@@ -89,14 +89,6 @@ def turned(request: web.Request, **changes: str) -> str:
 def is_filtered(form: Form) -> bool:
     """Whether not everything is looked for."""
     return any(form.raw(name).strip() for name in FILTERS)
-
-
-def _day(text: str) -> int:
-    try:
-        moment = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise ValueError("A day such as 2027-01-31.") from None
-    return int(moment.timestamp() * 1000)
 
 
 def _status(text: str) -> str:
