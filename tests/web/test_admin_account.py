@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+import threading
+from functools import partial
+from typing import Any
 
 import pytest
 from gateway import Haze
 from people import PASSWORD, Come, Person
 
 from haze_proxy.context import WALLET
+from haze_proxy.store import money_acts
 
 HERE = "/admin/accounts/1"
 CENT = 10_000_000
@@ -87,6 +91,36 @@ async def test_a_correction_takes_back_what_is_there(house: Haze, admin: Person)
     assert "Correction by the owner just now -$4.00 a slip" in seen.words
     assert log(house) == [("account.correct", "a@example.com", "4 USD, a slip")]
     assert house.check() == []
+
+
+async def test_what_is_taken_back_stays_set_aside_until_it_is_written(
+    house: Haze, admin: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator who closes the page meanwhile must not leave the money to a request that spends it."""
+    writes, go_on, correct = threading.Event(), threading.Event(), money_acts.correct
+
+    def slowly(*args: Any) -> None:
+        writes.set()
+        assert go_on.wait(10)
+        correct(*args)
+
+    monkeypatch.setattr(money_acts, "correct", slowly)
+    wallet = house.app[WALLET]
+    fields = {"kind": "correction", "amount": "4", "once": await once(admin)}
+    asking = asyncio.create_task(admin.post(f"{HERE}/money", **fields))
+    try:
+        assert await asyncio.to_thread(partial(writes.wait, 10))
+        asking.cancel()
+        # Its turn on the loop that noticed the closed connection is over once another request is answered.
+        for _ in range(3):
+            assert (await house.get("/healthz")).status == 200
+        assert wallet.of_account(1) == (10 * 10**9, 4 * 10**9)
+    finally:
+        go_on.set()
+    async with asyncio.timeout(5):
+        while wallet.of_account(1) != (6 * 10**9, 0):
+            await house.get("/healthz")
+    assert house.balance() == 600 * CENT
 
 
 async def test_a_correction_leaves_what_running_requests_hold(house: Haze, admin: Person) -> None:

@@ -1,6 +1,5 @@
 """/admin/accounts/{id}: one account, and what an administrator does to it. Each act holds at once and is logged."""
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable
@@ -83,10 +82,11 @@ async def _take_back(request: web.Request, account: Account, amount: int, memo: 
     if await store.read(transfers.has_moved, unique):
         return
     aside = request.app[WALLET].set_aside(account.id, amount)
-    taking = asyncio.ensure_future(store.write(money_acts.correct, actor, account, amount, memo, unique, now_ms()))
-    # Not before it is committed, also where the administrator has left by then.
-    taking.add_done_callback(lambda _: aside.release())
-    await asyncio.shield(taking)
+    try:
+        # It goes on, and the money stays aside, where the administrator has left by then: no page is cancelled.
+        await store.write(money_acts.correct, actor, account, amount, memo, unique, now_ms())
+    finally:
+        aside.release()
 
 
 MOVES: Final = {"credit": _give, "correction": _take_back}
