@@ -137,12 +137,13 @@ async def test_a_running_request_is_seen_before_it_ends(tmp_path: Path, provider
                 await asyncio.sleep(0.01)
 
 
-async def test_what_a_provider_says_is_not_kept(tmp_path: Path, provider: Provider) -> None:
+@pytest.mark.parametrize(("status", "told"), [(400, 400), (429, 429), (500, 502)])
+async def test_what_a_provider_says_is_not_kept(tmp_path: Path, provider: Provider, status: int, told: int) -> None:
     """Its words may repeat a prompt; the status is enough to look into the receipt."""
     async with running(tmp_path, PAID + channel("openai", provider.url)) as haze:
-        provider.script(Reply(status=400, body={"error": {"message": "my secret plan is not valid"}}))
-        assert (await haze.ask("chat", "paid")).status == 400
-        assert (newest(haze).status, newest(haze).reason, newest(haze).admitted) == (400, "", True)
+        provider.script(Reply(status=status, body={"error": {"message": "my secret plan is not valid"}}))
+        assert (await haze.ask("chat", "paid")).status == told
+        assert (newest(haze).status, newest(haze).reason, newest(haze).admitted) == (told, "", True)
 
 
 async def test_long_names_are_cut(haze: Haze) -> None:
