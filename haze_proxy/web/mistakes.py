@@ -51,8 +51,9 @@ def _is_passed_over(seen: Arrival) -> bool:
     return bool(seen.beside) and not seen.status and bool(seen.reason)
 
 
-def _status(status: int) -> Callable[[Arrival], bool]:
-    return lambda seen: seen.status == status
+def _refused(status: int) -> Callable[[Arrival], bool]:
+    """By Haze: what was let through to a model and failed there is no mistake of the client's setting up."""
+    return lambda seen: seen.status == status and not seen.admitted
 
 
 RULES: Final = (
@@ -87,27 +88,27 @@ RULES: Final = (
         " Codex, Cursor and OpenAI's.",
     ),
     Rule(
-        lambda seen: seen.status == 404 and bool(seen.model),
+        lambda seen: _refused(404)(seen) and bool(seen.model),
         "This key may not use {seen.model}",
         "{seen.reason} Ask for another model, or allow this one to the key.",
         ("/dashboard/keys/{key_id}", "Edit the key"),
     ),
     Rule(
-        lambda seen: seen.status == 503 and bool(seen.model) and not seen.admitted,
+        lambda seen: _refused(503)(seen) and bool(seen.model),
         "{seen.model} is not served here at the moment",
         "{seen.reason} Served is, for instance, {model}: Claude Code takes it as claude --model {model}",
         ("/models", "All models"),
     ),
-    Rule(_status(402), "There is no money for this model", "{seen.reason}", ("/dashboard/billing", "Billing")),
-    Rule(_status(403), "The request was not allowed", "{seen.reason}", ("/dashboard/keys/{key_id}", "Edit the key")),
+    Rule(_refused(402), "There is no money for this model", "{seen.reason}", ("/dashboard/billing", "Billing")),
+    Rule(_refused(403), "The request was not allowed", "{seen.reason}", ("/dashboard/keys/{key_id}", "Edit the key")),
     Rule(
-        _status(401),
+        _refused(401),
         "The key is refused",
         "It is revoked or has expired. Give it another last day, or make another key.",
         ("/dashboard/keys/{key_id}", "Edit the key"),
     ),
     Rule(
-        _status(429),
+        _refused(429),
         "A limit of this key was hit",
         "{seen.reason} Most clients wait and ask again by themselves.",
         ("/dashboard/keys/{key_id}", "Edit the key"),

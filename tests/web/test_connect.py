@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 from gateway import ECHO, Haze, running
 from people import Come, Person
 
+from haze_proxy.arrivals import Arrival
 from haze_proxy.context import ARRIVALS
+from haze_proxy.web import mistakes
+from haze_proxy.web.mistakes import Place
 
 CLAUDE = {"User-Agent": "claude-cli/2.1.330 (external, sdk-cli)", "anthropic-version": "2023-06-01"}
 ASK = {"model": "hekiu", "max_tokens": 10, "messages": [{"role": "user", "content": "my secret plan"}]}
@@ -76,6 +80,15 @@ async def test_the_lines_are_those_of_this_deployment_and_the_chosen_client(hous
     assert "wire_api" in codex
     assert "model = &#34;hekiu&#34;" in codex
     assert "wire_api" not in (await me.get(f"{PAGE}&client=nonsense")).text
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 429, 503])
+def test_what_failed_at_the_provider_is_no_mistake_of_the_client(status: int) -> None:
+    """It is set up as it should be; whoever changes its key or its model now makes it worse."""
+    failed = Arrival(1, "req_1", "/v1/messages", "", "messages", "hekiu", status, admitted=True)
+    assert list(mistakes.found([failed], Place("http://127.0.0.1:8080", "hekiu", 1))) == []
+    refused = replace(failed, admitted=False, reason="Because.")
+    assert len(list(mistakes.found([refused], Place("http://127.0.0.1:8080", "hekiu", 1)))) == 1
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], int, str, str]] = {
