@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browser import chromium
-from house import House
+from house import House, settled_at_last
 from playwright.sync_api import Browser
 from visitor import Visitor, visitor
 
@@ -24,10 +24,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A Haze on which nobody has an account yet."""
-    started = House(tmp_path_factory.mktemp("haze"))
-    yield started
-    started.command("ledger", "check")
-    started.stop()
+    with settled_at_last(House(tmp_path_factory.mktemp("haze"))) as started:
+        yield started
 
 
 @pytest.fixture

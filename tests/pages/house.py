@@ -3,6 +3,8 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,16 @@ class House(Haze):
         body = json.dumps({**json.loads(HELLO), "model": model, **fields}).encode()
         headers = [("Host", "127.0.0.1"), ("x-api-key", key), ("Content-Length", str(len(body)))]
         return raw_request(self.port, "POST", path, headers, body)[0]
+
+
+@contextmanager
+def settled_at_last(house: House) -> Iterator[House]:
+    """Inside, it runs. Then its books add up, and it is ended whatever has happened."""
+    try:
+        yield house
+        house.command("ledger", "check")
+    finally:
+        house.stop()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Come
 from harness import PYTHON, ROOT
-from house import CONFIG, House
+from house import CONFIG, House, settled_at_last
 from playwright.sync_api import Browser
 from visitor import Visitor, visitor
 
@@ -84,10 +84,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         try:
             assert till.stdout is not None
             cards = CARDS.replace("{till}", till.stdout.readline().strip())
-            house = House(tmp_path_factory.mktemp("shop"), CONFIG + cards)
-            yield house
-            house.command("ledger", "check")
-            house.stop()
+            with settled_at_last(House(tmp_path_factory.mktemp("shop"), CONFIG + cards)) as house:
+                yield house
         finally:
             till.terminate()
 

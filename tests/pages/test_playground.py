@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Come
 from dripping import Dripping, dripping
-from house import CONFIG, House
+from house import CONFIG, House, settled_at_last
 from playwright.sync_api import Browser, Locator, expect
 from visitor import Visitor, visitor
 
@@ -26,10 +26,8 @@ def provider() -> Iterator[Dripping]:
 @pytest.fixture(scope="module")
 def slow_house(provider: Dripping, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A Haze with that provider."""
-    started = House(tmp_path_factory.mktemp("haze"), CONFIG + provider.channel)
-    yield started
-    started.command("ledger", "check")
-    started.stop()
+    with settled_at_last(House(tmp_path_factory.mktemp("haze"), CONFIG + provider.channel)) as started:
+        yield started
 
 
 @pytest.fixture
