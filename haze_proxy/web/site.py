@@ -26,7 +26,9 @@ class Site:
     url: str
     clock: Callable[[], float]
     passwords: Passwords = field(default_factory=Passwords)
-    invitation: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    invitation: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    # The accounts whose tables are being downloaded.
+    downloading: set[int] = field(default_factory=set)
     # Attempts at an e-mail address from one place, at it from all places, from one place, and accounts made from one.
     # A stranger uses up the attempts of the own place: nobody is kept out of an account by others' guesses.
     guesses: Throttle = field(init=False)

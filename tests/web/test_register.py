@@ -84,6 +84,7 @@ async def test_the_link_makes_one_administrator(house: Haze, come: Come) -> None
     people = [await come() for _ in range(5)]
     assert "Become the administrator" in (await people[0].get(invitation(house))).words
     token = house.app[SITE].invitation
+    assert token not in repr(house.app[SITE])
     sent = [person.register(f"admin{number}@example.com", invitation=token) for number, person in enumerate(people)]
     statuses = sorted(seen.status for seen in await asyncio.gather(*sent))
     assert statuses == [303, 403, 403, 403, 403]

@@ -7,13 +7,15 @@ import re
 from decimal import Decimal
 from typing import Any
 
+import aiohttp
 import pytest
 from gateway import Haze
 from made import NOON, Log
-from people import BROWSER, Person, Seen
+from people import BROWSER, Come, Person, Seen
 
 from haze_proxy.context import STORE
 from haze_proxy.store import request_log
+from haze_proxy.web import csv_stream
 from haze_proxy.web.usage import log_csv
 
 CSV = "/dashboard/usage.csv"
@@ -100,6 +102,39 @@ async def test_a_long_log_comes_in_parts_and_whole(log: Log, me: Person, monkeyp
     many(log.haze, 25)
     monkeypatch.setattr(log_csv, "CHUNK_ROWS", 10)
     assert [row["request_id"][-16:] for row in read(await me.get(CSV))] == [f"{i:016x}" for i in range(24, -1, -1)]
+
+
+async def test_an_account_downloads_one_table_at_a_time(log: Log, me: Person, other: Person, come: Come) -> None:
+    """Twenty at once would hold up everybody's streams for seconds. Others, and the pages, are not kept from theirs."""
+    many(log.haze, 30_000)
+    elsewhere = await come()
+    await elsewhere.log_in()
+    async with me.session.get(log.haze.url + CSV, headers=BROWSER) as held:
+        assert held.status == 200
+        for path in (CSV, "/dashboard/billing/transfers.csv"):
+            seen = await elsewhere.get(path)
+            assert (seen.status, "is running" in seen.words, seen.headers["Retry-After"]) == (429, True, "5")
+            assert (await other.get(path)).status == 200
+        assert (await elsewhere.get("/dashboard/usage")).status == 200
+        held.close()
+    async with asyncio.timeout(5):
+        while (await elsewhere.get("/dashboard/billing/transfers.csv")).status == 429:
+            await asyncio.sleep(0)
+
+
+async def test_a_reader_who_takes_nothing_gives_up_the_place(
+    log: Log, me: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that is shut keeps its connection for hours."""
+    many(log.haze, 30_000)
+    monkeypatch.setattr(csv_stream, "STALLED_S", 0.2)
+    async with me.session.get(log.haze.url + CSV, headers=BROWSER) as held:
+        assert held.status == 200
+        async with asyncio.timeout(10):
+            while (await me.get("/dashboard/billing/transfers.csv")).status == 429:
+                await asyncio.sleep(0.02)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await held.read()
 
 
 async def test_nothing_more_is_read_than_the_reader_takes(

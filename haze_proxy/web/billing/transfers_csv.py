@@ -15,7 +15,7 @@ from haze_proxy.web.context import SESSION, Page, Who
 from haze_proxy.web.words import iso
 
 HEAD: Final = ("id", "time", "kind", "amount_usd", "balance_usd", "memo", "request_id")
-CHUNK: Final = 1000
+CHUNK: Final = 200
 
 
 async def send(request: web.Request) -> web.StreamResponse:

@@ -21,7 +21,7 @@ from haze_proxy.web.render import see_other
 from haze_proxy.web.usage import log, log_filter
 from haze_proxy.web.words import day, now_ms
 
-CHUNK_ROWS: Final = 500
+CHUNK_ROWS: Final = 100
 
 
 def _text(row: Row, name: str) -> str:
