@@ -8,6 +8,8 @@ from haze_proxy.store.keys import SELECT, SHOWN, Key, NewKey, UnknownKeyError, d
 
 # Live ones; each costs memory in the running server.
 KEYS_MAX = 200
+# Revoked ones that are still shown, the last that were made: how many there are in all has no bound.
+REVOKED_SHOWN = 100
 
 
 class TooManyKeysError(Exception):
@@ -20,6 +22,14 @@ def find(connection: sqlite3.Connection, account_id: int, key_id: int) -> Key:
     if row is None:
         raise UnknownKeyError("No such key.")
     return key(row)
+
+
+def shown(connection: sqlite3.Connection, account_id: int) -> list[Key]:
+    """The keys of an account that are not revoked, and the newest of those that are; the oldest first."""
+    own = f"{SELECT} WHERE account_id = ? AND revoked_at IS"
+    live = connection.execute(f"{own} NULL", (account_id,))
+    gone = connection.execute(f"{own} NOT NULL ORDER BY id DESC LIMIT ?", (account_id, REVOKED_SHOWN))
+    return sorted(map(key, [*live, *gone]), key=lambda each: each.id)
 
 
 def add(connection: sqlite3.Connection, account_id: int, new: NewKey, secret: str, now_ms: int) -> int:

@@ -6,7 +6,7 @@ Every query goes by an index and reads a bounded number of rows.
 import sqlite3
 from dataclasses import dataclass
 
-from haze_proxy.store import accounts, keys, overview, sessions, statement
+from haze_proxy.store import accounts, overview, own_keys, sessions, statement
 from haze_proxy.store.accounts import Account
 from haze_proxy.store.keys import Key
 from haze_proxy.store.sessions import Session
@@ -48,7 +48,7 @@ def read(connection: sqlite3.Connection, account_id: int, now_ms: int) -> Person
     return Person(
         account=account,
         can_log_in=login is not None and login.password_hash is not None,
-        keys=keys.of_account(connection, account_id),
+        keys=own_keys.shown(connection, account_id),
         sessions=sessions.of_account(connection, account_id, now_ms),
         transfers=statement.older(connection, account_id, "", statement.NEWEST, LAST),
         requests=connection.execute(overview.LATEST, (account_id, overview.LAST)).fetchall(),

@@ -9,7 +9,7 @@ from aiohttp import web
 from haze_proxy.arrivals import Arrival, Seen
 from haze_proxy.context import ARRIVALS, DIRECTORY, STORE
 from haze_proxy.errors import NotFound
-from haze_proxy.store import keys, own_keys
+from haze_proxy.store import own_keys
 from haze_proxy.store.keys import Key, UnknownKeyError
 from haze_proxy.web import mistakes, snippets, typed
 from haze_proxy.web.context import ID, SESSION, Page, Who
@@ -40,7 +40,7 @@ WAITING, ARRIVED, CONNECTED = "waiting", "arrived", "connected"
 
 async def show(request: web.Request) -> web.Response:
     """GET /dashboard/connect?key=ID&client=NAME."""
-    found = await request.app[STORE].read(keys.of_account, request[SESSION].account_id)
+    found = await request.app[STORE].read(own_keys.shown, request[SESSION].account_id)
     found = [each for each in found if each.has_secret]
     live = [each for each in reversed(found) if is_live(each, now_ms())]
     key = _chosen(found, live, request.query.get("key", ""))

@@ -9,7 +9,7 @@ from haze_proxy import errors
 from haze_proxy.channels.directory import Directory
 from haze_proxy.context import DIRECTORY, STORE
 from haze_proxy.money import endings
-from haze_proxy.store import keys
+from haze_proxy.store import own_keys
 from haze_proxy.store.keys import Key
 from haze_proxy.web import catalogue, examples
 from haze_proxy.web.context import SESSION, Page, Who
@@ -100,7 +100,7 @@ async def _newest(request: web.Request) -> Key | None:
     """The visitor's newest live key; None where he has none, or nobody is logged in."""
     if SESSION not in request:
         return None
-    found = await request.app[STORE].read(keys.of_account, request[SESSION].account_id)
+    found = await request.app[STORE].read(own_keys.shown, request[SESSION].account_id)
     return next((key for key in reversed(found) if is_live(key, now_ms())), None)
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from haze_proxy.context import DIRECTORY, STORE
 from haze_proxy.errors import NotFound
-from haze_proxy.store import keys, own_keys
+from haze_proxy.store import own_keys
 from haze_proxy.store.keys import Key, UnknownKeyError, make_secret
 from haze_proxy.store.own_keys import TooManyKeysError
 from haze_proxy.web import forms, key_form, snippets
@@ -19,11 +19,11 @@ from haze_proxy.web.words import now_ms
 
 async def every(request: web.Request) -> web.Response:
     """GET /dashboard/keys: live ones first, the newest on top."""
-    found = await request.app[STORE].read(keys.of_account, request[SESSION].account_id)
+    found = await request.app[STORE].read(own_keys.shown, request[SESSION].account_id)
     now = now_ms()
     live = [each for each in reversed(found) if is_live(each, now)]
     gone = [each for each in reversed(found) if not is_live(each, now)]
-    return page(request, "keys.html", live=live, gone=gone)
+    return page(request, "keys.html", live=live, gone=gone, most=own_keys.REVOKED_SHOWN)
 
 
 async def new(request: web.Request) -> web.Response:

@@ -211,6 +211,23 @@ async def test_an_account_has_a_bounded_number_of_keys(
     await me.make_key()
 
 
+async def test_revoked_keys_without_number_keep_nobody_waiting(house: Haze, me: Person) -> None:
+    """A program that makes and revokes a key each minute has half a million in a year; pages read a bounded part."""
+    await me.make_key(name="The first")
+    house.rows(
+        "WITH RECURSIVE many (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < 2000) INSERT INTO keys"
+        " (account_id, name, prefix, digest, requests_per_minute, tokens_per_minute, concurrent_requests, created_at,"
+        " revoked_at) SELECT 2, 'Gone ' || n, 'sk-rr-' || n, randomblob(32), 1, 1, 1, n, n FROM many"
+    )
+    page = await me.get("/dashboard/keys")
+    assert "The first" in page.words
+    assert "Revoked and expired keys (the last 100)" in page.words
+    assert page.words.count("Gone ") == own_keys.REVOKED_SHOWN
+    assert ("Gone 2000" in page.words, "Gone 1900" in page.words) == (True, False)
+    for path in ("/dashboard/keys", "/dashboard/connect", "/docs"):
+        assert len((await me.get(path)).text) < 100_000
+
+
 async def test_an_expired_key_can_be_given_another_day(house: Haze, me: Person) -> None:
     """Its form says what happened; a minute that the command set stays as long as the day is not changed."""
     key = await me.make_key()

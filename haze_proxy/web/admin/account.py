@@ -155,6 +155,7 @@ async def _page(request: web.Request, form: Form) -> web.Response:
         held=held,
         live=paging.part(request, live, KEYS),
         gone=len(person.keys) - len(live),
+        most=own_keys.REVOKED_SHOWN,
         sessions=person.sessions[:SESSIONS],
         kinds=KINDS,
         done=DONE.get(request.query.get("done", ""), ""),
