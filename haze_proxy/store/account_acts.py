@@ -44,7 +44,7 @@ def add(
 
 def disable(connection: sqlite3.Connection, actor: int | None, account: Account, now_ms: int) -> None:
     """Refuse an account's requests and log it out. Raises LastAdminError on a page; a command can undo what it did."""
-    if actor is not None and account.is_admin:
+    if actor is not None and accounts.get(connection, account.id).is_admin:
         _another_admin(connection, account)
     accounts.disable(connection, account.id, now_ms)
     audit.record(connection, Act(actor, "account.disable", account.email), now_ms)

@@ -23,6 +23,7 @@ TYPE: Final = "application/x-www-form-urlencoded"
 # Something with one @ and no spaces: whether mail arrives there is not asked.
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 EMAIL_MAX: Final = 254
+BODY = web.RequestKey("body", bytes)
 
 
 class Form:
@@ -71,16 +72,21 @@ class Form:
         self.errors.setdefault(name, complaint)
 
 
+async def arrived(request: web.Request) -> None:
+    """Wait for what is posted. Raises BadRequest (400), or BodyTooLarge (413) for more than 64 KiB."""
+    try:
+        async with asyncio.timeout(ARRIVES_S):
+            request[BODY] = await bounded(request, BYTES_MAX)
+    except TimeoutError as error:
+        raise BadRequest(f"The form did not arrive within {ARRIVES_S} s.") from error
+
+
 async def read(request: web.Request) -> Form:
-    """The posted form. Raises BadRequest (400), or BodyTooLarge (413) for more than 64 KiB."""
+    """The posted form, which has arrived. Raises BadRequest (400)."""
     if request.content_type != TYPE:
         raise BadRequest(f"A form is posted as {TYPE}.")
     try:
-        async with asyncio.timeout(ARRIVES_S):
-            body = await bounded(request, BYTES_MAX)
-        return Form(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX))
-    except TimeoutError as error:
-        raise BadRequest(f"The form did not arrive within {ARRIVES_S} s.") from error
+        return Form(parse_qsl(request[BODY].decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX))
     except ValueError as error:  # not UTF-8, or too many fields
         raise BadRequest("The form cannot be read.") from error
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from haze_proxy.errors import Forbidden, NotFound
-from haze_proxy.web import sessions
+from haze_proxy.web import forms, sessions
 from haze_proxy.web.context import PAGE, SESSION, Page, Who
 from haze_proxy.web.render import HEADERS, see_other
 from haze_proxy.web.site import SITE
@@ -23,6 +23,9 @@ def guarded(page: Page) -> Handler:
         request[PAGE] = page
         if request.method not in SAFE and not same_origin(request):
             raise Forbidden(FOREIGN)
+        if request.method not in SAFE and not page.is_data:
+            # Before anyone asks who it is: a form that takes half a minute must not act by rights that have gone.
+            await forms.arrived(request)
         session = await sessions.current(request)
         if session is not None:
             request[SESSION] = session

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 import threading
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 from gateway import Haze
 from people import PASSWORD, Come, Person
 
-from haze_proxy.context import WALLET
-from haze_proxy.store import money_acts
+from haze_proxy.context import STORE, WALLET
+from haze_proxy.store import account_acts, accounts, money_acts
+from haze_proxy.store.account_acts import LastAdminError
 
 HERE = "/admin/accounts/1"
 CENT = 10_000_000
@@ -203,6 +206,56 @@ async def test_nobody_locks_themselves_out(house: Haze, admin: Person, me: Perso
     assert (await admin.post(f"{own}/no-admin")).status == 303
     assert (await admin.get("/admin")).status == 404
     assert [line[0] for line in log(house)] == ["account.admin", "account.no_admin"]
+
+
+RIGHTS = {
+    "administration": "UPDATE accounts SET is_admin = 0 WHERE id = 2",
+    "the session": "DELETE FROM sessions",
+    "the account": "UPDATE accounts SET disabled_at = 1 WHERE id = 2",
+}
+
+
+@pytest.mark.parametrize("gone", RIGHTS.values(), ids=RIGHTS)
+async def test_a_form_that_comes_slowly_acts_by_the_rights_at_its_end(
+    house: Haze, admin: Person, me: Person, gone: str
+) -> None:
+    """Whoever sees the dismissal coming could hold a form open, and give himself money half a minute after it."""
+    begun, dismissed = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"kind=credit&amount=1000&once=" + b"a" * 21
+        begun.set()
+        await dismissed.wait()
+        yield b"a"
+
+    async def send() -> int:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+        url = f"{house.url}/admin/accounts/3/money"
+        async with admin.session.post(url, data=slowly(), headers=headers, allow_redirects=False) as answer:
+            return answer.status
+
+    sending = asyncio.create_task(send())
+    await begun.wait()
+    # The server has read the first part once it answers what came after it.
+    assert (await admin.get("/admin")).status == 200
+    house.rows(gone)
+    dismissed.set()
+    assert await sending == 404
+    assert house.balance(3) == 0
+
+
+async def test_an_account_that_became_the_last_administrator_meanwhile_is_not_disabled(
+    house: Haze, admin: Person, me: Person
+) -> None:
+    """What was read a moment before the act says nothing: two administrators act at the same time."""
+
+    def act(connection: sqlite3.Connection) -> None:
+        before = accounts.get(connection, 3)
+        connection.execute("UPDATE accounts SET is_admin = (id = 3)")
+        account_acts.disable(connection, 2, before, 1)
+
+    with pytest.raises(LastAdminError):
+        await house.app[STORE].write(act)
 
 
 async def test_an_account_is_logged_out_everywhere(house: Haze, admin: Person, me: Person, come: Come) -> None:
