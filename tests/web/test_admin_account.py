@@ -126,6 +126,14 @@ async def test_what_is_taken_back_stays_set_aside_until_it_is_written(
     assert house.balance() == 600 * CENT
 
 
+async def test_a_correction_that_is_sent_twice_at_once_is_told_as_done(house: Haze, admin: Person) -> None:
+    """Both set the same money aside: told that it is missing, the owner would take it a second time."""
+    fields = {"kind": "correction", "amount": "6", "once": await once(admin)}
+    seen = await asyncio.gather(*(admin.post(f"{HERE}/money", **fields) for _ in range(10)))
+    assert [each.status for each in seen] == [303] * 10
+    assert house.balance() == 400 * CENT
+
+
 async def test_a_correction_leaves_what_running_requests_hold(house: Haze, admin: Person) -> None:
     """Their providers will be paid: it takes what is available and not a nano-dollar more."""
     running = house.app[WALLET].set_aside(1, 3 * 10**9)
