@@ -41,6 +41,8 @@ class Site:
     # Checkouts that an account begins, and how often it has Stripe asked for one.
     checkouts: Throttle = field(init=False)
     checkout_looks: Throttle = field(init=False)
+    # Lines of the log about calls that Stripe has not signed.
+    unsigned: Throttle = field(init=False)
 
     def __post_init__(self) -> None:
         self.guesses = Throttle(10, QUARTER_HOUR_S, self.clock)
@@ -51,6 +53,7 @@ class Site:
         self.codes_by_address = Throttle(50, QUARTER_HOUR_S, self.clock)
         self.checkouts = Throttle(20, QUARTER_HOUR_S, self.clock)
         self.checkout_looks = Throttle(30, QUARTER_HOUR_S, self.clock)
+        self.unsigned = Throttle(10, QUARTER_HOUR_S, self.clock)
 
     @property
     def origin(self) -> str:

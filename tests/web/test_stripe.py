@@ -126,6 +126,16 @@ async def test_a_header_that_is_none_is_refused(shop: Haze, header: str) -> None
         assert answer.status == 400
 
 
+async def test_calls_of_strangers_do_not_fill_the_log(shop: Haze, till: Till, caplog: pytest.LogCaptureFixture) -> None:
+    """The address is open to everybody, and a disk that is full of refusals takes no payment. The owner is told."""
+    for _ in range(30):
+        assert await tell(shop, COMPLETED, {}, secret="whsec_guess") == 400
+    assert caplog.text.count("was refused") == 10
+    shop.clock[0] += 901
+    assert await tell(shop, COMPLETED, {}, secret="whsec_guess") == 400
+    assert caplog.text.count("was refused") == 11
+
+
 async def test_a_body_that_was_changed_is_refused(shop: Haze, till: Till, payer: Person) -> None:
     """The signature is of every byte."""
     await begun(payer)

@@ -6,16 +6,18 @@ Any answer but 2xx makes Stripe say it again, for three days: https://docs.strip
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
 from haze_proxy.context import CARDS
-from haze_proxy.errors import BadRequest, Unavailable
+from haze_proxy.errors import BadRequest, RateLimited, Unavailable
 from haze_proxy.payments.cards import CardError, NotStripeError
 from haze_proxy.payments.facts import Checkout, Fact
 from haze_proxy.web import forms
 from haze_proxy.web.billing import settle
+from haze_proxy.web.site import SITE
 
 log = logging.getLogger(__name__)
 
@@ -54,5 +56,12 @@ async def _heard(request: web.Request) -> Fact | None:
     try:
         return request.app[CARDS].heard(body, request.headers.get("Stripe-Signature", ""))
     except NotStripeError as error:
-        log.warning("A call to %s was refused: %s", PATH, error)
+        _complain(request, error)
         raise BadRequest(str(error)) from error
+
+
+def _complain(request: web.Request, error: NotStripeError) -> None:
+    # Anybody can call, without end; the owner needs to read it once.
+    with suppress(RateLimited):
+        request.app[SITE].unsigned.count("")
+        log.warning("A call to %s was refused: %s", PATH, error)
