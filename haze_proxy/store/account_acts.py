@@ -44,8 +44,10 @@ def add(
 
 def disable(connection: sqlite3.Connection, actor: int | None, account: Account, now_ms: int) -> None:
     """Refuse an account's requests and log it out. Raises LastAdminError on a page; a command can undo what it did."""
-    if actor is not None and accounts.get(connection, account.id).is_admin:
-        _another_admin(connection, account)
+    if accounts.get(connection, account.id).is_admin:
+        if actor is not None:
+            _another_admin(connection, account)
+        password_links.end_all(connection)
     accounts.disable(connection, account.id, now_ms)
     audit.record(connection, Act(actor, "account.disable", account.email), now_ms)
 
@@ -60,6 +62,7 @@ def set_admin(connection: sqlite3.Connection, actor: int, account: Account, now_
     """Let an account administer this Haze, or not any more. Raises LastAdminError."""
     if not is_admin:
         _another_admin(connection, account)
+        password_links.end_all(connection)
     connection.execute("UPDATE accounts SET is_admin = ? WHERE id = ?", (is_admin, account.id))
     act = "account.admin" if is_admin else "account.no_admin"
     audit.record(connection, Act(actor, act, account.email), now_ms)

@@ -59,5 +59,10 @@ def choose(connection: sqlite3.Connection, account_id: int, password_hash: str) 
     accounts.set_password(connection, account_id, password_hash)
 
 
+def end_all(connection: sqlite3.Connection) -> None:
+    """No link is good any more: an administrator goes, who may have kept some, and with them the way back."""
+    connection.execute("DELETE FROM password_links")
+
+
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

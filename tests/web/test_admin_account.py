@@ -252,6 +252,18 @@ async def test_a_form_that_comes_slowly_acts_by_the_rights_at_its_end(
     assert house.balance(3) == 0
 
 
+@pytest.mark.parametrize("act", ["no-admin", "disable"])
+async def test_an_administrator_who_goes_keeps_no_link(house: Haze, admin: Person, me: Person, act: str) -> None:
+    """A link to a colleague's account, made the day before, would lead him back in."""
+    house.rows("UPDATE accounts SET is_admin = 1 WHERE id = 3")
+    seen = await me.post("/admin/accounts/2/password")
+    found = re.search(r"/password\?link=[\w-]+", seen.text)
+    assert found
+    assert (await me.get(found[0])).status == 200
+    assert (await admin.post(f"/admin/accounts/3/{act}")).status == 303
+    assert (await me.get(found[0])).status == 403
+
+
 async def test_an_account_that_became_the_last_administrator_meanwhile_is_not_disabled(
     house: Haze, admin: Person, me: Person
 ) -> None:

@@ -38,7 +38,7 @@ DONE: Final = {
     "disable": "The account is disabled: its requests are refused with 403, and it is logged out.",
     "enable": "The account is enabled: its requests are answered again.",
     "admin": "This account administers this Haze.",
-    "no-admin": "This account does not administer this Haze any more.",
+    "no-admin": "This account does not administer this Haze any more. Links to choose a password are to be made anew.",
     "log-out": "This account is logged out everywhere.",
     "revoke": "The key is revoked.",
 }
