@@ -82,7 +82,7 @@ def read(connection: sqlite3.Connection, now_ms: int) -> Now:
 def _revenue(connection: sqlite3.Connection, now_ms: int, days: int) -> int:
     """Of requests that ended in the last `days` days (UTC), today among them; less what was refunded."""
     since = (now_ms // DAY_MS - days + 1) * DAY_MS
-    sums = usage_series.read(connection, EVERYBODY, "ended", DAY_MS, since).ended.values()
+    sums = usage_series.by_ending(connection, EVERYBODY, DAY_MS, since).values()
     return usage_series.total(sums).cost
 
 

@@ -35,10 +35,7 @@ async def show(request: web.Request) -> web.Response:
     account_id, now = request[SESSION].account_id, now_ms()
     seen = await request.app[STORE].read(overview.read, account_id, now)
     asked = Asked.of(request, SPENDING, DIMENSIONS)
-    span = asked.choice.span
-    series = await request.app[STORE].read(
-        usage_series.read, account_id, asked.choice.by, span.grain, span.times(now)[0]
-    )
+    series = await request.app[STORE].read(usage_series.read, asked.of_account(account_id, now))
     balance, held = request.app[WALLET].of_account(account_id)
     return page(
         request,

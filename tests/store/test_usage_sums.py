@@ -1,7 +1,9 @@
 """The sums behind the charts are those of the requests, in whatever order they end; a chart reads few of their rows."""
 
+import sqlite3
 from collections import defaultdict
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +19,7 @@ from haze_proxy.money.usage import Usage
 from haze_proxy.store import database, migrations, refunds, requests, usage_proof, usage_series, usage_sums
 from haze_proxy.store.migrations import migrate
 from haze_proxy.store.requests import Ended, Opened
-from haze_proxy.store.usage_series import Sums
+from haze_proxy.store.usage_series import Asked, Series, Sums
 from haze_proxy.store.usage_sums import DAY_MS, DIMENSIONS, EVERYBODY, HOUR_MS, NAMES_MAX, SLOT_MS
 
 GRAINS = (SLOT_MS, HOUR_MS, DAY_MS)
@@ -112,6 +114,13 @@ def expected(done: list[dict[str, Any]], account: int, by: str, grain: int) -> d
     return groups
 
 
+def read(connection: sqlite3.Connection, account: int, by: str, grain: int, since: int) -> Series:
+    """The series with all names, "" as one of them."""
+    seen = usage_series.read(connection, Asked(account, by, grain, since, "cost", 10 * NAMES_MAX))
+    unnamed = {at: sums for at, sums in seen.rest.items() if sums.requests}
+    return replace(seen, cells=seen.cells | ({"": unnamed} if unnamed else {}))
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ends, max_size=25))
 def test_the_sums_are_a_plain_group_by_whatever_ends_in_whatever_order(done: list[dict[str, Any]]) -> None:
@@ -127,7 +136,7 @@ def test_the_sums_are_a_plain_group_by_whatever_ends_in_whatever_order(done: lis
             for account in (EVERYBODY, 1, 2):
                 for by in DIMENSIONS[account == EVERYBODY]:
                     for grain in GRAINS:
-                        seen = usage_series.read(books.connection, account, by, grain, 0)
+                        seen = read(books.connection, account, by, grain, 0)
                         assert seen.cells == expected(done, account, by, grain), (account, by, grain)
 
 
@@ -143,12 +152,35 @@ EACH = {"key": 1, "model": "hekiu", "channel": "c", "state": "settled", "at": NO
         "refunded": False}  # fmt: skip
 
 
+@pytest.mark.parametrize("is_folded", [False, True])
+@pytest.mark.parametrize(
+    ("rank", "led"), [("requests", ["b", "c"]), ("tokens", ["a", "c"]), ("cost", ["a", "c"]), ("spend", ["a", "c"])]
+)
+def test_few_names_lead_and_all_others_are_one(old: Books, rank: str, led: list[str], is_folded: bool) -> None:
+    """A chart has six colours, and a house a thousand accounts: nothing is lost that has no colour of its own."""
+    done = [EACH | {"model": model, "at": NOW + at * HOUR_MS, "tokens": (many, 0, 0, 0, 0)}
+            for model, many, ats in (("a", 900, [0]), ("b", 1, [0, 1, 1, 2]), ("c", 300, [1, 2]), ("d", 2, [0]))
+            for at in ats]  # fmt: skip
+    for number, each in enumerate(done):
+        end(old, number, each)
+        if is_folded and number % 2:
+            fold_all(old)
+    seen = usage_series.read(old.connection, Asked(1, "model", HOUR_MS, 0, rank, 2))
+    every = expected(done, 1, "model", HOUR_MS)
+    assert list(seen.cells) == led
+    assert (dict(seen.cells), seen.others) == ({name: every[name] for name in led}, True)
+    others = [row for name, row in every.items() if name not in led]
+    assert {at: sums for at, sums in seen.rest.items() if sums.requests} == {
+        at: usage_series.total(row[at] for row in others if at in row) for at in {at for row in others for at in row}
+    }
+
+
 def test_a_span_begins_where_it_is_said_to(old: Books) -> None:
     """The last day is no longer than a day: what ended before is not in it, folded or not."""
     for number, at in enumerate((NOW - 1, NOW, NOW + HOUR_MS)):
         end(old, number, EACH | {"at": at})
     for _ in range(2):
-        seen = usage_series.read(old.connection, 1, "model", HOUR_MS, NOW)
+        seen = read(old.connection, 1, "model", HOUR_MS, NOW)
         assert {name: list(row) for name, row in seen.cells.items()} == {"hekiu": [NOW, NOW + HOUR_MS]}
         fold_all(old)
 
@@ -159,7 +191,7 @@ def test_a_server_that_died_left_failures(old: Books) -> None:
         for number, key in enumerate((1, 1, 3)):
             requests.begin(old.connection, opened(old, number, key, "hekiu"))
     old.epoch()
-    assert usage_series.read(old.connection, 1, "ended", HOUR_MS, 0).ended == {"process died": Sums(void=2)}
+    assert read(old.connection, 1, "ended", HOUR_MS, 0).ended == {"process died": Sums(void=2)}
     assert old.check() == []
 
 
@@ -174,7 +206,7 @@ def test_old_five_minutes_are_forgotten_and_days_are_not(old: Books) -> None:
     left = {row["grain"] for row in old.connection.execute("SELECT grain FROM usage_sums")}
     assert left == {DAY_MS}
     assert old.connection.execute("SELECT count(*) FROM usage_sums").fetchone()[0] < before
-    seen = usage_series.read(old.connection, 1, "model", DAY_MS, 0)
+    seen = read(old.connection, 1, "model", DAY_MS, 0)
     assert usage_series.total(sums for row in seen.cells.values() for sums in row.values()).settled == 400
     assert old.check() == []
 
@@ -199,13 +231,13 @@ def test_names_that_callers_invent_are_bounded_and_still_counted(old: Books) -> 
             ended = Ended(opened(old, number, 1, f"m{number:05}"), "void", "failed upstream", NOW, 20)
             requests.end(old.connection, ended)
     assert fold_all(old) > 3
-    seen = usage_series.read(old.connection, 1, "model", DAY_MS, 0)
+    seen = read(old.connection, 1, "model", DAY_MS, 0)
     assert NAMES_MAX < len(seen.cells) <= NAMES_MAX + usage_sums.PORTION
     assert usage_series.total(sums for row in seen.cells.values() for sums in row.values()).void == count
     assert "" in seen.cells
     end(old, count, EACH | {"model": "m00001"})
     fold_all(old)
-    again = usage_series.read(old.connection, 1, "model", DAY_MS, 0)
+    again = read(old.connection, 1, "model", DAY_MS, 0)
     assert again.cells["m00001"][NOW - NOW % DAY_MS].requests == 2
     assert old.check() == []
 
@@ -217,21 +249,22 @@ def test_an_upgrade_sums_what_there_is(old: Books) -> None:
     end(old, 30, EACH | {"state": "void", "channel": None})
     with database.transaction(old.connection):
         requests.begin(old.connection, opened(old, 31, 1, "hekiu"))
-    before = usage_series.read(old.connection, 1, "model", HOUR_MS, 0)
+    before = read(old.connection, 1, "model", HOUR_MS, 0)
     old.connection.executescript(
         "DROP TABLE usage_recent; DROP TABLE usage_sums; DROP TABLE usage_grains; PRAGMA user_version = 8"
     )
     with database.transaction(old.connection):
         for statement in migrations._statements(migrations._scripts()[9]):
             old.connection.execute(statement)
-    assert usage_series.read(old.connection, 1, "model", HOUR_MS, 0) == before
+    assert read(old.connection, 1, "model", HOUR_MS, 0) == before
     assert old.check() == []
 
 
 def test_a_chart_reads_by_a_key(old: Books) -> None:
     """Whatever it is by, it neither reads a table whole nor sorts aside. Everybody's recent rows are all."""
-    for sql in (usage_series.FOLDED, *usage_series.RECENT.values(), usage_series.KEYS):
-        values = dict.fromkeys(("account", "by", "grain", "since"), 1) if ":" in sql else (1,)
+    folded = usage_series.ALL_FOLDED, usage_series.WHOLE, usage_series.RANKED.format("cost")
+    for sql in (*folded, usage_series.FOLDED.format("?, ?"), *usage_series.RECENT.values(), usage_series.KEYS):
+        values = dict.fromkeys(("account", "by", "grain", "since"), 1) if ":" in sql else (1,) * sql.count("?")
         [row] = old.connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)
         assert row["detail"].startswith("SEARCH"), row["detail"]
 

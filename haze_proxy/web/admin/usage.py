@@ -10,7 +10,7 @@ from haze_proxy.store import usage_series
 from haze_proxy.store.usage_sums import EVERYBODY
 from haze_proxy.web.context import Page, Who
 from haze_proxy.web.render import page
-from haze_proxy.web.usage.chart_view import Asked, leaders, view
+from haze_proxy.web.usage.chart_view import Asked, view
 from haze_proxy.web.usage.spans import EARNING
 from haze_proxy.web.words import now_ms
 
@@ -21,11 +21,9 @@ async def show(request: web.Request) -> web.Response:
     """Everybody's sums have rows of their own: a thousand accounts are read as quickly as one."""
     now, store = now_ms(), request.app[STORE]
     asked = Asked.of(request, EARNING, DIMENSIONS)
-    choice = asked.choice
-    series = await store.read(usage_series.read, EVERYBODY, choice.by, choice.span.grain, choice.span.times(now)[0])
-    if choice.by == "account":
-        led = leaders(series, asked.measures[choice.show])
-        series = replace(series, labels=await store.read(usage_series.emails, led))
+    series = await store.read(usage_series.read, asked.of_account(EVERYBODY, now))
+    if asked.choice.by == "account":
+        series = replace(series, labels=await store.read(usage_series.emails, series.cells))
     return page(request, "admin_usage.html", view=view(request, asked, series, now))
 
 

@@ -100,12 +100,19 @@ class Asked:
         """What this request's query asks for."""
         return cls(spans.choice(request.query, measures, dimensions), measures, dimensions)
 
+    def of_account(self, account_id: int, now_ms: int) -> usage_series.Asked:
+        """What is to be read for it: as many names as a chart has colours."""
+        choice, rank = self.choice, self.measures[self.choice.show].rank
+        return usage_series.Asked(
+            account_id, choice.by, choice.span.grain, choice.span.times(now_ms)[0], rank, BANDS_MAX
+        )
+
 
 def view(request: web.Request, asked: Asked, series: Series, now_ms: int) -> View:
     """Put a page's series into the view that was asked for."""
     choice, measure = asked.choice, asked.measures[asked.choice.show]
     span, times = choice.span, choice.span.times(now_ms)
-    groups = _groups(series, times, measure, choice.by)
+    groups = _groups(series, times, choice.by)
     bands = [Band(each.label, each.colour, tuple(map(measure.of, each.steps))) for each in groups]
     names = [f"{span.said(at)} UTC" for at in times]
     rows = [
@@ -126,25 +133,16 @@ def view(request: web.Request, asked: Asked, series: Series, now_ms: int) -> Vie
     )
 
 
-def leaders(series: Series, measure: Measure) -> list[str]:
-    """The names that get a colour of their own: those with most of what is drawn, then with most requests."""
-    totals = {name: usage_series.total(row.values()) for name, row in series.cells.items() if name}
-    ranked = sorted(totals, key=lambda name: (-measure.of(totals[name]), -totals[name].requests, name))
-    return ranked[:BANDS_MAX]
-
-
-def _groups(series: Series, times: list[int], measure: Measure, by: str) -> list[Group]:
-    led = leaders(series, measure)
+def _groups(series: Series, times: list[int], by: str) -> list[Group]:
+    led = list(series.cells)
     labels = _labels(led, series.labels)
     groups = [
         Group(label, colour, tuple(series.cells[name].get(at, NOTHING) for at in times))
         for name, label, colour in zip(led, labels, COLOURS, strict=False)
     ]
-    rest = [row for name, row in series.cells.items() if name not in set(led)]
-    if rest:
-        steps = tuple(usage_series.total(row[at] for row in rest if at in row) for at in times)
-        label = "no channel" if by == "channel" and len(rest) == 1 and "" in series.cells else "others"
-        groups.append(Group(label, REST, steps))
+    if series.rest:
+        label = "others" if series.others or by != "channel" else "no channel"
+        groups.append(Group(label, REST, tuple(series.rest.get(at, NOTHING) for at in times)))
     return groups
 
 

@@ -41,9 +41,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Which number of the sums is drawn, and how it is written."""
+    """Which number of the sums is drawn, what the store calls it (a key of its RANKS), and how it is written."""
 
     label: str
+    rank: str
     of: Callable[[Sums], int]
     show: Callable[[int], str]
 
@@ -67,16 +68,16 @@ SPANS: Final = {
     "day": Span("Day", "the last 24 hours", "hour", HOUR_MS, 24, "%H:%M", "%Y-%m-%d %H:%M"),
     "month": Span("Month", "the last 30 days", "day", DAY_MS, 30, "%-d %b", "%Y-%m-%d"),
 }
-TOKENS: Final = Measure("Tokens", lambda sums: sums.tokens, words.count)
-REQUESTS: Final = Measure("Requests", lambda sums: sums.requests, words.count)
+TOKENS: Final = Measure("Tokens", "tokens", lambda sums: sums.tokens, words.count)
+REQUESTS: Final = Measure("Requests", "requests", lambda sums: sums.requests, words.count)
 # What an account spent, and what the owner earned by the same requests.
 SPENDING: Final = {
-    "spend": Measure("Spend", lambda sums: sums.spend, words.money),
+    "spend": Measure("Spend", "spend", lambda sums: sums.spend, words.money),
     "tokens": TOKENS,
     "requests": REQUESTS,
 }
 EARNING: Final = {
-    "spend": Measure("Revenue", lambda sums: sums.cost, words.money),
+    "spend": Measure("Revenue", "cost", lambda sums: sums.cost, words.money),
     "tokens": TOKENS,
     "requests": REQUESTS,
 }
