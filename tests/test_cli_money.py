@@ -269,6 +269,16 @@ def test_shortfalls_are_listed_below_clean_books(charged: Desk) -> None:
     )
 
 
+def test_of_many_shortfalls_the_newest_are_listed_below_their_sum(charged: Desk) -> None:
+    """A house of a million requests has thousands: the line that says that the books are clean must stay in sight."""
+    for number in range(2, 25):
+        serve(charged, f"r{number}", payable=0)
+    clean, lost, *listed = charged.says("ledger", "check").splitlines()
+    assert clean.startswith("clean: ")
+    assert lost == "shortfalls, the house's loss: 0.230943023 USD in 23, of which these are the newest"
+    assert [line.split(" of ")[1].split(",")[0] for line in listed] == [f"r{number}" for number in range(5, 25)]
+
+
 def test_what_stripe_took_back_of_spent_money_is_listed_as_well(desk: Desk) -> None:
     """The house bears it: the owner reads whose it was, and which refund or dispute."""
     taken = Reversal("pi_1", "dp_1", "card_dispute", 10**10)

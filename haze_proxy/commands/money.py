@@ -1,6 +1,7 @@
 """The owner's commands about money: credit, receipts, refunds, and the books."""
 
 import csv
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -97,15 +98,26 @@ def ledger_check(path: Path) -> int:
         if not count:
             moved, requests = proof.size(connection)
             click.echo(f"clean: {moved} transfers, {requests} requests, sum 0")
-        for row in proof.shortfalls(connection):
-            click.echo(SHORTFALL.format(**dict(row), at=time_text(row["ended_at"]), short=usd(row["shortfall"])))
-        for row in proof.card_shortfalls(connection):
-            click.echo(CARD_SHORTFALL.format(**{**dict(row), "at": time_text(row["at"]), "amount": usd(row["amount"])}))
+        _tell_lost(connection)
     if count:
         click.echo(f"The books do not add up: {count} complaints.", err=True)
     return min(count, 1)
 
 
+def _tell_lost(connection: sqlite3.Connection) -> None:
+    """Shortfalls are no complaints; of many of them the sum says more than the lines."""
+    count, amount = proof.lost(connection)
+    if count > LISTED:
+        click.echo(LOST.format(count=count, amount=usd(amount)))
+    for row in proof.shortfalls(connection, LISTED):
+        click.echo(SHORTFALL.format(**dict(row), at=time_text(row["ended_at"]), short=usd(row["shortfall"])))
+    for row in proof.card_shortfalls(connection, LISTED):
+        click.echo(CARD_SHORTFALL.format(**{**dict(row), "at": time_text(row["at"]), "amount": usd(row["amount"])}))
+
+
+# So many of each kind.
+LISTED = 20
+LOST = "shortfalls, the house's loss: {amount} USD in {count}, of which these are the newest"
 SHORTFALL = "shortfall, the house's loss: {short} USD of {id}, {at}, {email}, {model} on {channel}"
 CARD_SHORTFALL = "shortfall, the house's loss: {amount} USD that Stripe took back, {at}, {email}, {memo}"
 

@@ -42,23 +42,38 @@ def size(connection: sqlite3.Connection) -> tuple[int, int]:
     return moved, requests
 
 
-def shortfalls(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
-    """Costs that no hold covered and no account paid: nothing is wrong with the books, but with an estimate."""
-    return connection.execute(
+def lost(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many shortfalls there are, of requests and of cards, and what they come to in nano-dollars."""
+    count, amount = connection.execute(
+        "SELECT count(*), coalesce(sum(amount), 0) FROM transfers WHERE kind IN ('shortfall', 'card_shortfall')"
+    ).fetchone()
+    return count, amount
+
+
+def shortfalls(connection: sqlite3.Connection, most: int) -> list[sqlite3.Row]:
+    """Costs that no hold covered and no account paid: nothing is wrong with the books, but with an estimate.
+
+    The newest `most`, oldest first.
+    """
+    rows = connection.execute(
         "SELECT requests.id, ended_at, email, model, channel, cost, shortfall FROM transfers"
         " JOIN requests ON requests.id = request_id JOIN accounts ON accounts.id = account_id"
-        " WHERE kind = 'shortfall' ORDER BY transfers.id"
+        " WHERE kind = 'shortfall' ORDER BY transfers.id DESC LIMIT ?",
+        (most,),
     )
+    return rows.fetchall()[::-1]
 
 
-def card_shortfalls(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
-    """What Stripe took back of card payments whose money their accounts had spent."""
-    return connection.execute(
+def card_shortfalls(connection: sqlite3.Connection, most: int) -> list[sqlite3.Row]:
+    """What Stripe took back of card payments whose money their accounts had spent; the newest `most`, oldest first."""
+    rows = connection.execute(
         "SELECT transfers.id, transfers.created_at AS at, email, transfers.amount, memo FROM transfers"
         " JOIN card_payments ON idempotency_key > 'stripe:' || session_id || ':'"
         "  AND idempotency_key < 'stripe:' || session_id || ';'"
-        " JOIN accounts ON accounts.id = account_id WHERE kind = 'card_shortfall' ORDER BY transfers.id"
+        " JOIN accounts ON accounts.id = account_id WHERE kind = 'card_shortfall' ORDER BY transfers.id DESC LIMIT ?",
+        (most,),
     )
+    return rows.fetchall()[::-1]
 
 
 # Each question answers with the rows that should not be there.
