@@ -4,21 +4,30 @@ Plain SQL in one transaction, with the store's own triggers at work: afterwards 
 Requests come in sessions, as agents send them: so many in a row of an account are of one key and one model.
 """
 
-import pkgutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from haze_proxy import store
 from haze_proxy.money import endings, receipt
 from haze_proxy.money.endings import Ending
 from haze_proxy.money.prices import Price
 from haze_proxy.money.usage import Usage
-from haze_proxy.store import accounts, audit, codes, database, keys, overview, refusals, transfers
+from haze_proxy.store import (
+    accounts,
+    audit,
+    codes,
+    database,
+    keys,
+    overview,
+    receipts,
+    refusals,
+    transfers,
+    usage_proof,
+    usage_sums,
+)
 from haze_proxy.store.audit import Act
 from haze_proxy.store.keys import NewKey
 from haze_proxy.store.transfers import Transfer
@@ -114,8 +123,7 @@ class _Filling:
         self._codes()
         self._refusals()
         self._acts()
-        for rebuild in _derived():
-            rebuild(self._store, self._end)
+        self._sums()
 
     @property
     def _values(self) -> dict[str, Any]:
@@ -167,18 +175,17 @@ class _Filling:
             counts = {(number % HEAVY_KEYS, REASONS[number % len(REASONS)]): 1 + number % 30}
             refusals.add(self._store, last - number * span // count, counts)
 
+    def _sums(self) -> None:
+        """What charts read, as an upgrade makes it from the requests."""
+        receipts.teach(self._store)
+        self._store.execute(f"INSERT INTO usage_recent SELECT * FROM ({usage_proof.AGAIN})")
+        while usage_sums.fold(self._store, self._end):
+            pass
+
     def _acts(self) -> None:
         for number in range(min(ACTS_MAX, self._requests)):
             act = Act(HEAVY, "account.credit", f"person-{number % self._others:04}@example.com", "$5.00")
             audit.record(self._store, act, self._begin + number * 1000)
-
-
-def _derived() -> Iterator[Callable[[sqlite3.Connection, int], None]]:
-    """How what the store keeps beside these rows is made from them: `rebuild(connection, now_ms)` of its modules."""
-    for found in pkgutil.iter_modules(store.__path__, f"{store.__name__}."):
-        module = import_module(found.name)
-        if hasattr(module, "rebuild"):
-            yield module.rebuild
 
 
 def _patterns() -> Iterator[dict[str, Any]]:

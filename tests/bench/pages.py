@@ -25,7 +25,7 @@ from .driver import WrongAnswer
 from .haze import CommandFailed
 from .processes import LOAD_CORE, NeverReady, pinned, quiet_cpu_ns
 from .servers import Server
-from .visits import CSV, Browser, Seen, UnknownParameterError
+from .visits import CSV, Browser, Seen, UnknownPageError, UnknownParameterError
 
 REQUESTS, REQUESTS_FEW = 1_000_000, 10
 ROUNDS = 40
@@ -112,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="haze-bench-") as folder, pinned(LOAD_CORE):
         try:
             lines = run(Path(folder), options.requests, options.rounds, options.only)
-        except (WrongAnswer, CommandFailed, NeverReady, UnknownParameterError) as fault:
+        except (WrongAnswer, CommandFailed, NeverReady, UnknownPageError, UnknownParameterError) as fault:
             sys.exit(f"FAILED: {fault}")
     print(markdown(lines))
     if options.json:
@@ -130,11 +130,8 @@ def run(folder: Path, requests: int, rounds: int, only: str = "") -> list[Line]:
 
 
 def _wanted(only: str) -> list[str]:
-    """The pages and queries. UnknownParameterError before any store is made."""
-    queries, left_out = visits.queries()
-    if left_out:
-        _say(f"not in the page table: {', '.join(left_out)}")
-    wanted = [page for page in (*visits.pages(), *queries) if page.startswith(only)]
+    """The pages and queries. UnknownPageError and UnknownParameterError before any store is made."""
+    wanted = [page for page in (*visits.pages(), *visits.queries()) if page.startswith(only)]
     for page in wanted:
         visits.address(page, crowd.EXAMPLES)
     return wanted

@@ -129,6 +129,13 @@ def test_a_page_with_an_unknown_parameter_is_named() -> None:
         visits.address("/x/{colour}", {"id": "1"})
 
 
+def test_a_query_whose_page_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that moves must take its queries along: one that is not asked for any more is never slow."""
+    monkeypatch.setattr(visits, "QUERIES", ("/models?q=a", "/moved?by=key"))
+    with pytest.raises(visits.UnknownPageError, match=r"/moved\?by=key"):
+        visits.queries()
+
+
 @pytest.mark.parametrize(
     ("p50", "p50_few", "verdict"), [(49.0, 20.0, "ok"), (49.0, 10.0, "ok, grows"), (51.0, 51.0, "MISS")]
 )

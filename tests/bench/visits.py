@@ -39,6 +39,10 @@ QUERIES = (
 )
 
 
+class UnknownPageError(Exception):
+    """A query is of a page that is not there; the text names it."""
+
+
 class UnknownParameterError(Exception):
     """A page's address has a parameter that nothing stands for yet; the text names both."""
 
@@ -48,11 +52,13 @@ def pages() -> list[str]:
     return [page.path for page in table() if page.method == "GET"]
 
 
-def queries() -> tuple[list[str], list[str]]:
-    """Those of QUERIES whose page is in the table, and the others."""
+def queries() -> list[str]:
+    """QUERIES. UnknownPageError where one's page is not in the table."""
     there = set(pages())
-    known = [query for query in QUERIES if query.partition("?")[0] in there]
-    return known, [query for query in QUERIES if query not in known]
+    missing = [query for query in QUERIES if query.partition("?")[0] not in there]
+    if missing:
+        raise UnknownPageError(f"not in the page table: {', '.join(missing)}")
+    return list(QUERIES)
 
 
 def address(path: str, examples: Mapping[str, str]) -> str:
