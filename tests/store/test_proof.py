@@ -209,7 +209,7 @@ def test_shortfalls_are_named_and_are_no_complaint(books, open_request) -> None:
     books.end(open_request(books, account), 30, channel="c")
     books.end(open_request(books, account), 0)
     assert books.check() == []
-    [row] = proof.shortfalls(books.connection)
+    [row] = proof.shortfalls(books.connection, 20)
     assert (row["id"], row["email"], row["channel"], row["cost"], row["shortfall"]) == ("r1", "a@b.c", "c", 30, 5)
 
 
