@@ -94,8 +94,7 @@ async def _take_back(request: web.Request, account: Account, amount: int, memo: 
 
 async def _has_just_moved(request: web.Request, unique: str) -> bool:
     """Whether the same form, sent twice at once, has set aside the money that is missing now."""
-    # Behind it in the writer's line, where it may not stand yet.
-    await asyncio.sleep(0)
+    # Behind it in the writer's line, where it has stood since it set the money aside.
     return await request.app[STORE].write(transfers.has_moved, unique)
 
 
