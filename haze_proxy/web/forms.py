@@ -71,6 +71,11 @@ class Form:
         """Say what is wrong with a field; the first complaint about it stays."""
         self.errors.setdefault(name, complaint)
 
+    @property
+    def first_wrong(self) -> str | None:
+        """The first field that is wrong, in the page's own order: browsers send fields in it."""
+        return next((name for name in (*self.values, *self.errors) if name and name in self.errors), None)
+
 
 async def arrived(request: web.Request) -> None:
     """Wait for what is posted. Raises BadRequest (400), or BodyTooLarge (413) for more than 64 KiB."""

@@ -98,6 +98,16 @@ async def test_what_is_wrong_stands_beside_its_field(
     assert len(house.rows("SELECT * FROM keys")) == 1
 
 
+async def test_the_first_wrong_field_has_the_focus(me: Person) -> None:
+    """Who hears the page, or has typed on its keyboard, is where there is something to do; and hears what."""
+    seen = await me.post("/dashboard/keys", name="Laptop", requests_per_minute="many", budget="-4")
+    focused = [field for field in re.findall(r"<input\b[^>]*>", seen.text) if " autofocus" in field]
+    assert len(focused) == 1
+    assert 'name="requests_per_minute"' in focused[0]
+    assert 'aria-describedby="requests_per_minute-error"' in focused[0]
+    assert " autofocus" not in (await me.get("/dashboard/keys/new")).text
+
+
 async def test_an_edit_holds_for_the_next_request(house: Haze, me: Person) -> None:
     """The gateway's memory knows it before the page answers; nothing is restarted."""
     await funded(house, me)
