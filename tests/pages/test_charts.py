@@ -43,7 +43,7 @@ def test_a_person_finds_what_was_spent_on_what(spender: Visitor) -> None:
     assert chart.locator("path.band").count() == 2
     assert "Laptop 3" in (chart.locator("title").last.text_content() or "")
     spender.page.get_by_text("Show as a table").click()
-    day = spender.page.get_by_role("region", name="Requests by key by time").get_by_role("row").nth(1)
+    day = spender.page.get_by_role("table", name="Requests by key by time").get_by_role("row").nth(1)
     assert day.get_by_role("cell").all_inner_texts() == ["6", "3", "3"]
     spender.shoot("dashboard-charts")
 

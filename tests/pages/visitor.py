@@ -15,7 +15,7 @@ SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "hei
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SHOTS = os.environ.get("HAZE_PAGES_SHOTS", "")
 AXE = (Path(__file__).parent / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
-SERIOUS = ("serious", "critical")
+SERIOUS = ("moderate", "serious", "critical")
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Visitor:
         return self.page.locator("[data-copy]").first.inner_text()
 
     def obstacles(self) -> list[str]:
-        """What axe-core finds serious on the page. Evaluated from outside: the page lets no foreign script in."""
+        """What axe-core finds, but for trifles. Evaluated from outside: the page lets no foreign script in."""
         self.page.evaluate(AXE)
         found: list[dict[str, Any]] = self.page.evaluate("axe.run().then(result => result.violations)")
         return [

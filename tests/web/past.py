@@ -111,7 +111,7 @@ def _usage(chance: random.Random) -> Usage | None:
 
 def cells(text: str, table: str) -> list[list[str]]:
     """The rows of the table of that name, as they are read."""
-    found = re.search(rf'aria-label="{re.escape(table)}"[^>]*><table>(.*?)</table>', text, re.DOTALL)
+    found = re.search(rf'aria-label="{re.escape(table)}"[^>]*><table [^>]*>(.*?)</table>', text, re.DOTALL)
     if not found:
         return []
     rows = re.findall(r"<tr>(.*?)</tr>", found[1], re.DOTALL)[1:]
