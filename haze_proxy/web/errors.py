@@ -1,5 +1,7 @@
 """Errors as pages, for people; whoever calls the API hears them in his own protocol (gate/errors.py)."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from haze_proxy.context import REQUEST_ID
@@ -29,7 +31,7 @@ def error(request: web.Request, failed: HazeError) -> web.Response | None:
         "error.html",
         status=failed.status,
         title=title,
-        message=failed.message,
+        message=_message(request, failed).removeprefix(f"{title}. "),
         request_id=request.get(REQUEST_ID, ""),
     )
     if failed.retry_after_s is not None:
@@ -37,6 +39,13 @@ def error(request: web.Request, failed: HazeError) -> web.Response | None:
     if isinstance(failed, MethodNotAllowed):
         response.headers["Allow"] = failed.allow
     return response
+
+
+def _message(request: web.Request, failed: HazeError) -> str:
+    # The API's own text names the method; people know of none.
+    return (
+        failed.message if PAGE in request or failed.status != HTTPStatus.NOT_FOUND else f"Nothing is at {request.path}."
+    )
 
 
 def _looks_for_a_page(request: web.Request) -> bool:

@@ -59,7 +59,7 @@ def _levels(price: Price, mode: str) -> Iterator[Rates]:
         when = f"above {tier.above:,} input tokens"
         yield _rates(price.at(tier.above + 1), f"{mode}, {when}" if mode else when.capitalize())
     for variant in price.variants if not mode else ():
-        yield from _levels(variant.of(price), f"{variant.field}: {variant.value}")
+        yield from _levels(variant.of(price), f"{_said(variant.field).capitalize()}: {variant.value}")
 
 
 def _rates(price: Price, when: str) -> Rates:
@@ -68,8 +68,12 @@ def _rates(price: Price, when: str) -> Rates:
 
 def fees(price: Price) -> list[tuple[str, int]]:
     """(what, nano-dollars) of what is not counted in tokens."""
-    found = [(f"{name}, a thousand calls", fee * THOUSAND) for name, fee in price.server_tools]
+    found = [(f"{_said(name)}, a thousand calls", fee * THOUSAND) for name, fee in price.server_tools]
     return [("each request", price.request), *found] if price.request else found
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def source(price: Price) -> str:

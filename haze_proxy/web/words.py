@@ -51,6 +51,12 @@ def money(nano_usd: int) -> str:
     return f"{'-' if nano_usd < 0 else ''}${int(whole):,}.{decimals.ljust(2, '0')}"
 
 
+def usd(amount: str) -> str:
+    """An amount in USD that is written out already, with at least two decimals: 14 is $14.00."""
+    whole, _, decimals = amount.removeprefix("-").partition(".")
+    return f"{'-' if amount.startswith('-') else ''}${int(whole):,}.{decimals.ljust(2, '0')}"
+
+
 def cents(nano_usd: int) -> str:
     """Nano-dollars in whole cents, for where the exact amount stands beside. The rest is cut off: nobody is shown more
     than there is. What is above zero and below a cent is said to be so.
@@ -150,6 +156,7 @@ def link(name: str) -> str:
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "money": money,
+    "usd": usd,
     "cents": cents,
     "count": count,
     "tokens": tokens,

@@ -91,7 +91,7 @@ def test_a_channel_is_switched_off_and_on_and_tested(
     window.press("Test")
     window.sees("ok: 200 to")
     window.press("Switch off")
-    window.sees("config.toml: active; here: off here since")
+    window.sees("config.toml: active; off here since")
     with pytest.raises(openai.InternalServerError, match="No available upstream channel"):
         ask(shop, key[0])
     window.shoot("admin-channel-off")

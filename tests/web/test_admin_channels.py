@@ -68,7 +68,7 @@ async def test_a_switch_holds_for_the_next_request_and_is_written_down(tmp_path:
         assert (await owner.post("/admin/channels/openai/switch", to="off")).status == 303
         assert (await owner.haze.ask("chat", "paid")).status == 503
         words = (await owner.get("/admin/channels/openai")).words
-        assert re.search(rf"config.toml: active; here: off here since \S+ \S+ UTC by {EMAIL}", words)
+        assert re.search(rf"config.toml: active; off here since \S+ \S+ UTC by {EMAIL}", words)
         assert f"by {EMAIL}" in (await owner.get("/admin/channels")).words
         await owner.post("/admin/channels/openai/switch", to="off")
         assert (await owner.post("/admin/channels/openai/switch", to="on")).status == 303

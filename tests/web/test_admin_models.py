@@ -54,7 +54,8 @@ async def test_nobody_else_finds_them(come: Come) -> None:
         ("lonely", f"not live no channel lists it {DASH} {DASH} {DASH} unknown nobody"),
         (
             "short",
-            f"live $1.00 {DASH} $2.00 the owner's config.toml Above 200,000 input tokens: $3.00 in, $6.00 out 1. first",
+            f"live $1.00 {DASH} $2.00 the owner's config.toml 1 more "
+            "Above 200,000 input tokens: $3.00 in, $6.00 out 1. first",
         ),
         ("model+m", "No model is called that"),
     ],

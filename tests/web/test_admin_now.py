@@ -67,8 +67,8 @@ async def test_revenue_is_told_for_today_and_for_a_month(house: Haze, admin: Per
     happened(house, *[Done(ago=age, usage=dear) for age in ages], Done(usage=dear, refunded=True), fold=True)
     happened(house, Done(usage=dear))
     words = (await admin.get("/admin")).words
-    assert "Revenue $2.40 today, in UTC" in words
-    assert "Revenue $4.80 in 30 days" in words
+    assert "Revenue today $2.40 in UTC" in words
+    assert "Revenue, 30 days $4.80" in words
 
 
 @pytest.fixture

@@ -90,11 +90,11 @@ async def test_every_price_stands_there_exactly(reader: Person) -> None:
     assert cells(seen.text, "Prices") == [
         ["Usual", "$3.00", "$0.30", "$3.75", DASH, "$15.00"],
         ["Above 200,000 input tokens", "$6.00", "$0.30", "$3.75", DASH, "$22.50"],
-        ["service_tier: priority", "$6.00", "$0.60", "$7.50", DASH, "$30.00"],
-        ["service_tier: priority, above 200,000 input tokens", "$12.00", "$0.60", "$7.50", DASH, "$45.00"],
+        ["Service tier: priority", "$6.00", "$0.60", "$7.50", DASH, "$30.00"],
+        ["Service tier: priority, above 200,000 input tokens", "$12.00", "$0.60", "$7.50", DASH, "$45.00"],
     ]
     assert "each request $0.001" in seen.words
-    assert "web_search, a thousand calls $10.00" in seen.words
+    assert "web search, a thousand calls $10.00" in seen.words
     assert "A dash has no price of its own" in seen.words
     assert "From the owner's config.toml." in seen.words
     assert "Large <1>" in seen.words

@@ -55,8 +55,8 @@ async def buyer(tmp_path: Path, provider: Provider) -> AsyncIterator[Buyer]:
 async def test_every_line_of_the_charge_is_there_and_adds_up(buyer: Buyer) -> None:
     """Tokens times price, exactly; and the money's way from the hold to what came back."""
     words = await buyer.receipt(max_tokens=100)
-    assert "Input 11 $1 USD per million tokens $0.000011 Output 3 $10 USD per million tokens $0.00003" in words
-    assert "Cost $0.000041 Price from config" in words
+    assert "Input 11 $1.00 USD per million tokens $0.000011 Output 3 $10.00 USD per million tokens $0.00003" in words
+    assert "Cost $0.000041 Price from the owner's config.toml" in words
     [row] = await buyer.haze.ended()
     held, back = (f"${amount / 10**9:.9f}".rstrip("0") for amount in (row["held"], row["held"] - 41_000))
     assert f"Held at first the most it could cost {held} Charged $0.000041 Given back of what was held {back}" in words

@@ -12,6 +12,7 @@ from haze_proxy.money import endings, receipt_lines
 from haze_proxy.money.receipt import UPSTREAM_COST
 from haze_proxy.money.receipt_lines import Shown
 from haze_proxy.store.receipts import Receipt
+from haze_proxy.web import price_list
 from haze_proxy.web.words import money
 
 # A line's class -> what people call it; tools of the provider go by their own names.
@@ -52,7 +53,7 @@ class Attempt:
 class View:
     """What a receipt's page shows. `ending` are sentences; `upstream_cost` (nano-dollars) is None where it is not told.
 
-    `lines` and `transfers` come with what people call them.
+    `lines` and `transfers` come with what people call them; `price_from` is where the price is from, "" without one.
     """
 
     receipt: Receipt
@@ -62,6 +63,7 @@ class View:
     transfers: list[tuple[str, dict[str, Any]]]
     attempts: list[Attempt]
     upstream_cost: int | None
+    price_from: str
 
 
 def of(found: Receipt, *, is_owners: bool = False) -> View:
@@ -75,6 +77,7 @@ def of(found: Receipt, *, is_owners: bool = False) -> View:
         transfers=[(TRANSFERS.get(row["kind"], row["kind"]), dict(row)) for row in found.transfers],
         attempts=[_attempt(each, is_owners) for each in found.attempts],
         upstream_cost=found.row["upstream_cost"] if is_owners else None,
+        price_from=price_list.source(found.price) if found.price else "",
     )
 
 
