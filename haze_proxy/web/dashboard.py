@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from haze_proxy.context import STORE, WALLET
+from haze_proxy.context import DIRECTORY, STORE, WALLET
 from haze_proxy.store import overview, usage_series
 from haze_proxy.web.billing.runway import runway
 from haze_proxy.web.context import SESSION, Page, Who
@@ -44,9 +44,14 @@ async def show(request: web.Request) -> web.Response:
         view=view(request, asked, series, now),
         balance=balance,
         held=held,
+        kinds=_kinds(request),
         runway=runway(balance, seen.per_day),
         advice=lambda reason: ADVICE.get(reason.partition(" ")[0], OTHER),
     )
+
+
+def _kinds(request: web.Request) -> set[str]:
+    return {each.kind.name for each in request.app[DIRECTORY].value.channels if not each.inactive}
 
 
 ROUTES: Final = (Page("GET", "/dashboard", Who.ACCOUNT, show),)

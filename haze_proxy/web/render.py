@@ -66,14 +66,14 @@ def templates() -> Environment:
 def page(
     request: web.Request, template: str, *, status: int = 200, compressed: bool = False, **values: Any
 ) -> web.Response:
-    """A template with these values, and with what every page has: `me`, `path`, `site`, `config`, `now_ms`, and
-    `is_low` where the balance is below what its account wants to be told of.
+    """A template with these values, and with what every page has: `me`, `path`, `site`, `config`, `now_ms`, and of the
+    balance `is_low`, below what its account wants to be told of, and `is_empty`, nothing left to pay with.
 
     `compressed` is for long pages without a secret: beside one, what is typed into an address would betray it by size.
     """
     shared = {
         "me": request.get(SESSION),
-        "is_low": _is_low(request),
+        **_balance(request),
         # Outside the table nobody has looked whose the cookie is.
         "is_asked": PAGE in request,
         "path": request.path,
@@ -88,11 +88,12 @@ def page(
     return response
 
 
-def _is_low(request: web.Request) -> bool:
+def _balance(request: web.Request) -> dict[str, bool]:
     me: Session | None = request.get(SESSION)
-    if me is None or me.low_balance is None:
-        return False
-    return request.app[WALLET].of_account(me.account_id)[0] < me.low_balance
+    if me is None:
+        return {"is_low": False, "is_empty": False}
+    balance = request.app[WALLET].of_account(me.account_id)[0]
+    return {"is_low": me.low_balance is not None and balance < me.low_balance, "is_empty": balance <= 0}
 
 
 def see_other(path: str) -> web.Response:

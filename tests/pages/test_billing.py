@@ -71,7 +71,7 @@ def test_transfers_are_taken_away_as_a_file(come: Come) -> None:
     person.register("file@example.com")
     person.open(PAGE)
     with person.page.expect_download() as waiting:
-        person.page.get_by_role("link", name="Download as CSV").click()
+        person.page.get_by_role("link", name="Download CSV").click()
     assert waiting.value.suggested_filename == "transfers.csv"
     text = Path(waiting.value.path()).read_text(encoding="utf-8")
     assert text.splitlines()[1].endswith(",signup,1,1,,")

@@ -131,7 +131,8 @@ async def test_a_changed_file_holds_once_it_is_read_again(tmp_path: Path) -> Non
         (tmp_path / "config.toml").write_text(ECHO + NEW)
         assert "Since then changed" in (await owner.get("/admin/config")).words
         assert (await owner.haze.ask("chat", "fresh")).status == 503
-        assert (await owner.post("/admin/config/reload")).location == "/admin/config"
+        read = (await owner.post("/admin/config/reload")).location
+        assert "config.toml was read and holds now." in (await owner.get(read)).words
         assert (await owner.haze.ask("chat", "fresh")).status == 200
         assert "Since then unchanged" in (await owner.get("/admin/config")).words
         assert "fresh" in (await owner.get("/admin/channels")).words

@@ -27,6 +27,7 @@ async def show(request: web.Request) -> web.Response:
         "admin_config.html",
         file=file,
         has_changed=await file.has_changed(),
+        is_read="done" in request.query,
         waiting=file.waiting(),
         lines=[line for line in settings.lines(directory.config) if line.key not in ROWS],
         channels=[(path(each), each.name) for each in directory.channels],
@@ -40,7 +41,7 @@ async def reload(request: web.Request) -> web.Response:
     taken = await request.app[CONFIG_FILE].reload()
     act = Act(request[SESSION].account_id, "config.reload", "config.toml", "taken over" if taken else "refused")
     await request.app[STORE].write(audit.record, act, now_ms())
-    return see_other("/admin/config")
+    return see_other("/admin/config?done=read" if taken else "/admin/config")
 
 
 ROUTES: Final = (
