@@ -1,6 +1,5 @@
 """/admin/accounts/{id}: one account, and what an administrator does to it. Each act holds at once and is logged."""
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable
