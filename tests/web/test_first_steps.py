@@ -1,15 +1,17 @@
 """The way from an empty Haze to a first paid answer: each page says the next step, to whoever can take it."""
 
+import re
 from pathlib import Path
 
 import aiohttp
 import pytest
 from gateway import ECHO, PAID, channel, running
-from people import Person, owner
+from people import Person, Seen, owner
 
 EMPTY = "The balance is empty: paid requests are refused with 402, and free models work."
 GIVE = "give your account credit"
 ONLY_ECHO = "Only the embedded echo answers so far"
+ACTION = re.compile(r'<form method="post" action="([^"]*)"')
 NO_CHANNEL = "No channel is active, so no model is served."
 PLACES = ("/dashboard", "/dashboard/playground", "/dashboard/billing")
 
@@ -66,3 +68,18 @@ async def test_an_address_that_nothing_is_at_says_so_in_peoples_words(stranger: 
     page = await stranger.get("/nothing", Accept="text/html")
     assert page.status == 404
     assert "There is no such page Nothing is at /nothing." in page.words
+
+
+async def test_a_wrong_form_is_sent_again_to_where_it_was_sent(admin: Person, other: Person) -> None:
+    """Its page has another address than the one it began on, and all of its forms lead to the account as before."""
+    [account] = admin.haze.rows("SELECT id FROM accounts WHERE email = 'other@example.com'")
+    place = f"/admin/accounts/{account['id']}"
+    before, wrong = await admin.get(place), await admin.post(f"{place}/money", kind="credit", amount="2.5x")
+    assert wrong.status == 422
+    for acts in (_acts(before), _acts(wrong)):
+        assert f"{place}/money" in acts
+        assert all(act == "/logout" or act.removeprefix(place).count("/") == 1 for act in acts)
+
+
+def _acts(page: Seen) -> list[str]:
+    return ACTION.findall(page.text)
