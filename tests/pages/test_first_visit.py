@@ -36,7 +36,7 @@ def test_a_person_registers_makes_a_key_and_gets_an_answer(come: Come, house: Ho
     person.shoot("key-shown")
     assert answer(house, key) == ECHOED
     person.open("/dashboard")
-    person.sees("openai/gpt-5.2")
+    person.page.get_by_role("link", name="openai/gpt-5.2").wait_for()
     person.open("/dashboard/keys")
     assert key not in person.page.content()
     person.page.get_by_role("button", name="Log out").click()
