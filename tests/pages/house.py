@@ -14,6 +14,7 @@ from harness import HELLO, PYTHON, ROOT, Haze, Server, eventually, free_port, ra
 CONFIG = """
 [server]
 public_url = "http://127.0.0.1:{port}"
+trusted_proxies = ["127.0.0.1"]
 [store]
 path = "haze.db"
 durability = "normal"
