@@ -52,3 +52,14 @@ def test_a_page_says_the_same_without_javascript(come: Come, settled: Path, plac
     seen = [window.page.locator("main h1").all_text_contents() for window in (with_scripts, without)]
     assert seen[0] == seen[1]
     assert len(seen[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "place", [place for place in places() if place.path.startswith("/admin")], ids=lambda place: place.path
+)
+def test_a_table_of_the_administrator_shows_its_last_column(come: Come, settled: Path, place: Place) -> None:
+    """That is where the buttons are: on a desktop nobody looks for them beside the table."""
+    window = come(storage_state=place.state(settled), viewport=SIZES["desktop"])
+    window.open(place.path)
+    tables = window.page.locator("main .table").evaluate_all("all => all.map(a => a.scrollWidth - a.clientWidth)")
+    assert all(beside <= 0 for beside in tables)

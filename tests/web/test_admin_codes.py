@@ -29,7 +29,7 @@ async def test_codes_are_shown_once(house: Haze, admin: Person) -> None:
     assert len(set(made)) == 3
     seen = await admin.get("/admin/codes")
     for code in made:
-        assert f"{code[:9]}… $5.00 open just now 2099-01-31 spring" in seen.words
+        assert f"{code[:9]}… spring $5.00 open just now 2099-01-31" in seen.words
         assert code not in seen.text
     assert log(house) == [("code.add", "3 codes", f"{', '.join(each[:9] + '…' for each in made)}: 5 USD, spring")]
 
