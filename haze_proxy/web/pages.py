@@ -79,8 +79,7 @@ def _seen_by() -> dict[str, Who]:
 def mount(root: web.Application, settings: Config, clock: Callable[[], float]) -> None:
     """Put the pages on the root, before the API: `GET /models` is a page unless a program asks."""
     static.files()
-    # The first login should take no longer than the others.
-    passwords.matches(None, "")
+    passwords.get_ready()
     root[SITE] = Site(settings.server.public_url.rstrip("/"), clock)
     templates().globals.update(navigation=navigation(), administration=administration(), paths=frozenset(_seen_by()))
     root.router.add_get("/static/{digest}/{name}", static.send)
