@@ -36,7 +36,7 @@ def wait_until_noticed(settings: Config) -> None:
     with store(settings) as connection:
         served = requests.is_served(connection)
     if served:
-        time.sleep(NOTICED_S)
+        time.sleep(NOTICED_S)  # a command has no loop; the server is told nothing, it looks by itself
 
 
 def now_ms() -> int:
